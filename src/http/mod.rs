@@ -1,0 +1,10 @@
+//! HTTP/1.1 without sockets: bytes to exchanges, replies to bytes.
+//!
+//! Heads are parsed by httparse and then held to RFC 9112 where it is lenient.
+//! Nothing here waits or knows media; `route` turns targets into what the
+//! origin serves.
+
+pub mod connection;
+pub mod reply;
+pub mod request;
+pub mod route;

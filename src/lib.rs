@@ -1,0 +1,25 @@
+//! headwater, a live-media origin.
+//!
+//! Encoders push CMAF by HTTP; players and CDNs pull low-latency HLS made from
+//! the one stored copy. Everything but `io` and `cli` is pure: bytes and time
+//! come in as arguments, values go out, so that one seed replays a whole
+//! origin.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`limits`] | every bound, with unit and reason |
+//! | [`time`] | monotonic, wall and media time as distinct types |
+//! | [`media`] | boxes, chunks, timelines, windows, channels |
+//! | [`hls`] | playlists and the decision on a blocking reload |
+//! | [`http`] | HTTP/1.1 as state machines, replies, routes |
+//! | [`shard`] | one core's whole server without a system call |
+//! | [`metrics`] | counters and their text form |
+
+pub mod config;
+pub mod hls;
+pub mod http;
+pub mod limits;
+pub mod media;
+pub mod metrics;
+pub mod shard;
+pub mod time;

@@ -1,0 +1,99 @@
+//! Every bound in headwater, with its unit and its reason.
+//!
+//! What a peer can grow is bounded here and nowhere else; each bound has a test
+//! of what happens at it. Relations between bounds are checked at compile time.
+
+/// Bytes of one HTTP request head, request line and fields together. Browsers
+/// and CDNs stay below 8 KiB; more is refused with 431.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one request target. Longer ones are refused with 414.
+pub const REQUEST_TARGET_BYTES_MAX: usize = 4 * 1024;
+/// Header fields of one request. More are refused with 431.
+pub const REQUEST_FIELDS_MAX: usize = 64;
+/// Bytes of one chunk-size line of a chunked body, extensions included. A
+/// longer line is a framing error (400, close).
+pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+/// Bytes of the trailer section after the last chunk.
+pub const TRAILER_BYTES_MAX: usize = 4 * 1024;
+/// Bytes kept for a connection that pipelines while its current exchange is
+/// unanswered. Beyond it the connection is no longer read until it drains.
+pub const PIPELINED_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a refused body that are read and thrown away before the answer, so
+/// that the peer sees it; beyond it the connection is closed.
+pub const REFUSED_BODY_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// A head must be whole this long after its first byte (408 otherwise).
+pub const REQUEST_HEAD_MS_MAX: u64 = 10_000;
+/// An idle keep-alive connection of a player is closed after this.
+pub const IDLE_PLAYER_MS_MAX: u64 = 75_000;
+/// An idle keep-alive connection that has carried ingest is closed after this:
+/// encoders keep one between segments and break when it goes away.
+pub const IDLE_ENCODER_MS_MAX: u64 = 600_000;
+/// A peer that takes no byte of a response for this long is dropped.
+pub const SEND_STALL_MS_MAX: u64 = 30_000;
+/// An upload that brings no byte for this long is given up. Encoders open the
+/// PUT of the next segment a whole segment early.
+pub const UPLOAD_SILENT_MS_MAX: u64 = 60_000;
+
+/// Bytes of one non-media box that is kept whole (moov, moof, styp, prft, emsg,
+/// sidx). Real ones are below 100 KiB.
+pub const BOX_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes of the boxes before a moof that belong to its chunk (styp, prft, emsg,
+/// sidx, unknown ones), all together.
+pub const CHUNK_PREFIX_BYTES_MAX: u64 = 256 * 1024;
+/// Bytes of one chunk: prefix, moof and mdat. A 10 s segment at 50 Mbit/s sent
+/// as one chunk is 63 MB.
+pub const CHUNK_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Bytes reserved ahead for a chunk whose size has only been claimed; beyond
+/// this, memory grows with what really arrives.
+pub const CHUNK_RESERVE_BYTES_MAX: usize = 256 * 1024;
+/// Samples of one track in one chunk. Ten seconds of 48 kHz AAC are 469.
+pub const CHUNK_SAMPLES_MAX: usize = 16 * 1024;
+/// Tracks in one CMAF header or muxed upload.
+pub const HEADER_TRACKS_MAX: usize = 8;
+/// Depth of nested boxes that is followed.
+pub const BOX_DEPTH_MAX: usize = 12;
+
+/// Tracks of one channel. A ladder of 8, 8 languages, subtitles and metadata.
+pub const CHANNEL_TRACKS_MAX: usize = 48;
+/// Channels of one process; a further one is refused with 503.
+pub const CHANNELS_MAX: usize = 10_000;
+/// Bytes of a channel or track name.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Parts of one segment. A 10 s segment of 100 ms parts.
+pub const SEGMENT_PARTS_MAX: usize = 128;
+/// Bytes held for one upload whose CMAF header has not come yet.
+pub const HEADERLESS_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// How long such media waits for its header before 412.
+pub const HEADERLESS_MS_MAX: u64 = 5_000;
+/// Bytes held for one track before the channel's targets are known.
+pub const PRIMING_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Uploads open at once in one channel.
+pub const CHANNEL_UPLOADS_MAX: usize = 256;
+
+/// Connections of one core. The descriptor limit of the process is shared out
+/// among the cores and may be lower.
+pub const CORE_CONNECTIONS_MAX: usize = 1 << 20;
+/// Requests parked on one core.
+pub const CORE_PARKED_MAX: usize = 1 << 19;
+/// Requests parked on one channel on one core; overflow is 503.
+pub const CHANNEL_PARKED_MAX: usize = 1 << 18;
+/// Letters under way from one core to another. A mirror that falls further
+/// behind is marked stale and gets a snapshot later.
+pub const MAILBOX_LETTERS_MAX: usize = 4096;
+/// Cores one process uses.
+pub const CORES_MAX: usize = 128;
+
+/// Bytes of a response that are sent as one buffer, head and body together.
+pub const ONE_SEND_BYTES_MAX: usize = 16 * 1024;
+/// Bytes handed to the kernel for one connection before others get their turn.
+pub const SEND_BURST_BYTES_MAX: usize = 256 * 1024;
+
+const _: () = assert!(REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
+const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= PIPELINED_BYTES_MAX);
+const _: () = assert!(BOX_BYTES_MAX + CHUNK_PREFIX_BYTES_MAX < CHUNK_BYTES_MAX);
+const _: () = assert!(CHUNK_RESERVE_BYTES_MAX as u64 <= CHUNK_BYTES_MAX);
+const _: () = assert!(CHANNEL_PARKED_MAX <= CORE_PARKED_MAX);
+const _: () = assert!(CORE_PARKED_MAX <= CORE_CONNECTIONS_MAX);
+const _: () = assert!(ONE_SEND_BYTES_MAX <= SEND_BURST_BYTES_MAX);
+const _: () = assert!(IDLE_ENCODER_MS_MAX > IDLE_PLAYER_MS_MAX);
+const _: () = assert!(HEADERLESS_BYTES_MAX <= PRIMING_BYTES_MAX);

@@ -1,0 +1,245 @@
+//! A channel as readers see it: the truth that every manifest is drawn from.
+//!
+//! The home of a channel decides; it and every mirror apply the same
+//! [`Change`]s in the same order and so hold equal channels.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::media::cmaf::{Kind, TrackHeader};
+use crate::media::window::{Segment, Window};
+
+/// How a channel is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Known by name; no media yet.
+    Idle,
+    /// Media arrives; targets are not settled, nothing is served yet.
+    Priming,
+    /// Manifests are served and the edge moves.
+    Live,
+    /// No media for longer than the cadence allows.
+    Stalled,
+    /// Over; manifests say so and stay.
+    Ended,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::Priming => "priming",
+            Self::Live => "live",
+            Self::Stalled => "stalled",
+            Self::Ended => "ended",
+        })
+    }
+}
+
+/// Durations that are settled before the first manifest and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// Upper bound of a segment's rounded duration, in whole seconds.
+    pub segment_s: u32,
+    /// Upper bound of a part's duration in microseconds, a multiple of 10 so
+    /// that it prints exactly with five decimals; `None` when media comes in
+    /// whole segments and there are no parts.
+    pub part_us: Option<u32>,
+    /// How much media manifests list, in milliseconds.
+    pub window_ms: u64,
+}
+
+/// A track in the channel's list.
+#[derive(Clone, Debug)]
+pub struct TrackInfo {
+    /// In URLs.
+    pub name: String,
+    /// The header it came with first.
+    pub header: TrackHeader,
+}
+
+/// Index of a track in [`Channel::tracks`]; tracks are never removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackIndex(pub u16);
+
+/// A track: what it is and its window.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// Name and first header.
+    pub info: Arc<TrackInfo>,
+    /// Its media.
+    pub window: Window,
+    /// Measured over the listed window: largest segment, bits a second.
+    pub peak_bps: u64,
+    /// Measured over all media so far: bits a second.
+    pub average_bps: u64,
+}
+
+/// One step of a channel; see [`Channel::apply`].
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The state moved.
+    State(State),
+    /// Targets are settled; comes once, before any media.
+    Targets(Targets),
+    /// A track joins at the end of the list.
+    Track(Arc<TrackInfo>),
+    /// The open segment of a track has one part more.
+    Open {
+        /// Which track.
+        track: TrackIndex,
+        /// The open segment with all its parts so far.
+        segment: Arc<Segment>,
+        /// The part that is expected next.
+        next_part: u64,
+    },
+    /// A segment is whole; its last part and its end are one step.
+    Close {
+        /// Which track.
+        track: TrackIndex,
+        /// The segment with all its parts.
+        segment: Arc<Segment>,
+        /// The part that is expected next.
+        next_part: u64,
+    },
+    /// The window of a track moves on.
+    Evict {
+        /// Which track.
+        track: TrackIndex,
+        /// Manifests list from this segment on.
+        listed_from: u64,
+        /// Segments from here on can be fetched.
+        kept_from: u64,
+    },
+    /// Bit rates were measured anew.
+    Rates {
+        /// Which track.
+        track: TrackIndex,
+        /// Largest segment, bits a second.
+        peak_bps: u64,
+        /// Over all media so far, bits a second.
+        average_bps: u64,
+    },
+}
+
+/// The readers' view of one channel.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// In URLs.
+    pub name: Arc<str>,
+    /// In the names of media objects: differs for every life of the channel, so
+    /// that a name never gets other bytes.
+    pub generation: Arc<str>,
+    state: State,
+    targets: Option<Targets>,
+    tracks: Vec<Track>,
+    /// Rises by one with every applied batch of changes.
+    pub seq: u64,
+    /// Rises when the list of tracks, the state or the rates change.
+    presentation_version: u64,
+}
+
+impl Channel {
+    /// An idle channel.
+    pub fn new(name: &str, generation: &str) -> Self {
+        Self {
+            name: name.into(),
+            generation: generation.into(),
+            state: State::Idle,
+            targets: None,
+            tracks: Vec::new(),
+            seq: 0,
+            presentation_version: 0,
+        }
+    }
+
+    /// How it is doing.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Settled durations; present from the first media on.
+    pub fn targets(&self) -> Option<&Targets> {
+        self.targets.as_ref()
+    }
+
+    /// All tracks, in the order in which they joined.
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// A track by its name in URLs.
+    pub fn track(&self, name: &str) -> Option<(TrackIndex, &Track)> {
+        let index = self.tracks.iter().position(|track| track.info.name == name)?;
+        Some((TrackIndex(index as u16), &self.tracks[index]))
+    }
+
+    /// A track by its index.
+    pub fn track_at(&self, index: TrackIndex) -> &Track {
+        &self.tracks[usize::from(index.0)]
+    }
+
+    /// Rises when a list of tracks drawn from this channel would change.
+    pub fn presentation_version(&self) -> u64 {
+        self.presentation_version
+    }
+
+    /// Whether manifests are served.
+    pub fn is_served(&self) -> bool {
+        matches!(self.state, State::Live | State::Stalled | State::Ended)
+    }
+
+    /// Whether a kind of track is present.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.tracks.iter().any(|track| track.info.header.kind == kind)
+    }
+
+    /// Applies one batch; all of it is one version to readers.
+    pub fn apply(&mut self, seq: u64, changes: &[Change]) {
+        assert_eq!(seq, self.seq + 1, "batches of channel {} come in order", self.name);
+        self.seq = seq;
+        for change in changes {
+            self.step(change);
+        }
+    }
+
+    fn step(&mut self, change: &Change) {
+        match change {
+            Change::State(state) => {
+                self.state = *state;
+                self.presentation_version += 1;
+            }
+            Change::Targets(targets) => {
+                assert!(self.targets.is_none(), "targets are settled once");
+                self.targets = Some(*targets);
+            }
+            Change::Track(info) => {
+                self.tracks.push(Track {
+                    info: Arc::clone(info),
+                    window: Window::new(),
+                    peak_bps: 0,
+                    average_bps: 0,
+                });
+                self.presentation_version += 1;
+            }
+            Change::Open { track, segment, next_part } => {
+                self.window_mut(*track).set_open(Arc::clone(segment), *next_part);
+            }
+            Change::Close { track, segment, next_part } => {
+                self.window_mut(*track).close(Arc::clone(segment), *next_part);
+            }
+            Change::Evict { track, listed_from, kept_from } => {
+                self.window_mut(*track).evict(*listed_from, *kept_from);
+            }
+            Change::Rates { track, peak_bps, average_bps } => {
+                let track = &mut self.tracks[usize::from(track.0)];
+                (track.peak_bps, track.average_bps) = (*peak_bps, *average_bps);
+                self.presentation_version += 1;
+            }
+        }
+    }
+
+    fn window_mut(&mut self, index: TrackIndex) -> &mut Window {
+        &mut self.tracks[usize::from(index.0)].window
+    }
+}

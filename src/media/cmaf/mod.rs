@@ -1,0 +1,192 @@
+//! CMAF as encoders push it: bytes in, headers and chunks out.
+//!
+//! The grammar of one body is
+//! `[ftyp moov]? ( [styp] [sidx]* [prft] [emsg]* [other]* moof mdat+ )* [mfra]`
+//! (ISO/IEC 23000-19 section 7.3); a chunk begins with the first box before its
+//! moof that belongs to it. HTTP chunk boundaries, file names and content types
+//! say nothing here. Payload of mdat is moved, never read.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::time::{Timescale, Wall};
+
+/// What a track carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Handler `vide`.
+    Video,
+    /// Handler `soun`.
+    Audio,
+    /// Handlers `text` and `subt`.
+    Text,
+    /// Handler `meta`.
+    Metadata,
+}
+
+/// A CMAF header (ftyp and moov) with everything that was learned from it.
+#[derive(Clone, Debug)]
+pub struct Header {
+    /// The boxes as they came, ftyp and moov.
+    pub bytes: Bytes,
+    /// One entry a trak, in order of appearance; at least one.
+    pub tracks: Vec<TrackHeader>,
+}
+
+/// One track of a CMAF header.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackHeader {
+    /// `track_ID` of tkhd.
+    pub track_id: u32,
+    /// From hdlr.
+    pub kind: Kind,
+    /// From mdhd.
+    pub timescale: Timescale,
+    /// RFC 6381 string, `avc1.64001f` for example.
+    pub codec: String,
+    /// BCP 47 from elng, else from mdhd; `None` for `und`.
+    pub language: Option<String>,
+    /// Luma samples, from the sample entry; video only.
+    pub width: u32,
+    /// Luma lines, from the sample entry; video only.
+    pub height: u32,
+    /// Samples a second, audio only.
+    pub sample_rate: u32,
+    /// Channels, audio only.
+    pub channels: u32,
+    /// `btrt` average or maximum bit rate, where present.
+    pub bitrate: Option<u32>,
+    /// What the edit list subtracts from composition time, in ticks: the
+    /// `media_time` of the first real edit less the duration of empty edits
+    /// before it.
+    pub edit_shift_ticks: i64,
+    /// Defaults of trex.
+    pub defaults: SampleDefaults,
+    /// Whether the sample entry is encv or enca.
+    pub encrypted: bool,
+    /// A header of this track alone: the bytes as they came when there is only
+    /// one track, else ftyp and a moov with the other tracks left out.
+    pub bytes: Bytes,
+    /// A hash of `bytes` with creation and modification times masked: equal for
+    /// headers that differ in nothing else.
+    pub digest: u64,
+}
+
+/// Defaults of trex, or of tfhd over them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SampleDefaults {
+    /// Ticks.
+    pub duration: u32,
+    /// Bytes.
+    pub size: u32,
+    /// As in ISO/IEC 14496-12 section 8.8.3.1.
+    pub flags: u32,
+}
+
+/// One sample with all defaults applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Ticks.
+    pub duration: u32,
+    /// Bytes.
+    pub size: u32,
+    /// As in ISO/IEC 14496-12 section 8.8.3.1.
+    pub flags: u32,
+    /// Composition time less decode time, in ticks.
+    pub cts: i32,
+}
+
+impl Sample {
+    /// Whether decoding can start here: `sample_is_non_sync_sample` is clear.
+    pub fn is_sync(&self) -> bool {
+        self.flags & 0x0001_0000 == 0
+    }
+}
+
+/// A producer reference time (prft) in front of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerTime {
+    /// The track it speaks of.
+    pub track_id: u32,
+    /// Wall clock at the encoder or at capture.
+    pub wall: Wall,
+    /// Decode time of the chunk in ticks of the track.
+    pub media_time: u64,
+}
+
+/// What the parser saw, in the order of the bytes.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// ftyp and moov are whole.
+    Header(Header),
+    /// A moof and its mdat are whole.
+    Chunk(Chunk),
+    /// An mfra: the source says that the track is over.
+    End,
+}
+
+/// A chunk of one or more tracks, exactly as it came.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// All its boxes: prefix, moof, mdat.
+    pub bytes: Bytes,
+    /// Position of the first byte of `bytes` in the body.
+    pub at: u64,
+    /// Whether a styp stands in front: the source begins a segment here.
+    pub styp: bool,
+    /// Brand `lmsg` in styp: last segment of the track.
+    pub last: bool,
+    /// Brand `slat` in styp: filler that gives way to real media.
+    pub slate: bool,
+    /// prft in front of it.
+    pub producer_time: Option<ProducerTime>,
+    /// Bytes before the moof.
+    pub prefix_len: usize,
+    /// `sequence_number` of mfhd.
+    pub sequence_number: u32,
+    /// One entry a traf, as parsed, before the defaults of a header are known.
+    pub fragments: SmallVec<[Fragment; 1]>,
+}
+
+/// One chunk of one track, ready for a timeline.
+#[derive(Clone, Debug)]
+pub struct TrackChunk {
+    /// Boxes of this track alone: prefix, moof, mdat.
+    pub bytes: Bytes,
+    /// Position of its source in the body, for complaints.
+    pub at: u64,
+    /// Decode time of the first sample, in ticks, as sent (32-bit times are not
+    /// unwrapped here).
+    pub decode_time: u64,
+    /// Whether tfdt was of version 0 and so wraps at 2^32.
+    pub wraps: bool,
+    /// Sum of the sample durations in ticks; never zero.
+    pub duration: u64,
+    /// Least composition time less decode time of the first sample, in ticks,
+    /// before the edit list.
+    pub presentation_shift: i64,
+    /// Samples in decode order, at least one.
+    pub samples: Vec<Sample>,
+    /// Whether a styp stands in front.
+    pub styp: bool,
+    /// The track ends with this segment.
+    pub last: bool,
+    /// Filler.
+    pub slate: bool,
+    /// Wall clock from prft, if it speaks of this track.
+    pub producer_time: Option<ProducerTime>,
+}
+
+impl TrackChunk {
+    /// Whether decoding can start at its first sample.
+    pub fn is_independent(&self) -> bool {
+        self.samples.first().is_some_and(Sample::is_sync)
+    }
+}
+
+/// One traf as parsed; defaults of the header are not applied yet.
+#[derive(Clone, Debug)]
+pub struct Fragment {
+    /// From tfhd.
+    pub track_id: u32,
+}

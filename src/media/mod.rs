@@ -1,0 +1,10 @@
+//! Media: boxes to chunks, chunks to parts, parts to segments, segments to a
+//! window, and the channel that both kinds of manifest are drawn from.
+//!
+//! Bytes and time are arguments; nothing here knows HTTP, HLS or DASH.
+
+pub mod bmff;
+pub mod channel;
+pub mod cmaf;
+pub mod rope;
+pub mod window;

@@ -1,0 +1,278 @@
+//! One track as readers see it: the segments that can be fetched, the parts of
+//! the open one, and the live edge.
+//!
+//! A window never decides anything: it applies what the timeline of the track
+//! decided, so every copy that applies the same steps is equal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::media::cmaf::TrackHeader;
+use crate::media::rope::Rope;
+use crate::time::Wall;
+
+/// A CMAF header as it is served: one name, one content.
+#[derive(Clone, Debug)]
+pub struct HeaderObject {
+    /// Part of the name: a digest of the content.
+    pub id: u64,
+    /// What was learned from it, with the bytes.
+    pub track: TrackHeader,
+}
+
+/// A part: one or more whole chunks of one segment (an LL-HLS partial segment).
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Running number of the track: rises with media time, never used twice.
+    pub number: u64,
+    /// Decode time on the timeline of the channel, in ticks of the track.
+    pub start_ticks: i64,
+    /// Ticks of the track.
+    pub duration_ticks: u64,
+    /// Starts with a sync sample.
+    pub independent: bool,
+    /// Stands for media that never came; has no bytes.
+    pub gap: bool,
+    /// The chunks.
+    pub body: Rope,
+}
+
+/// A segment, whole or open: its identity and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Media sequence number: rises by one, never used twice.
+    pub msn: u64,
+    /// Decode time on the timeline of the channel, in ticks of the track.
+    pub start_ticks: i64,
+    /// Sum over `parts`.
+    pub duration_ticks: u64,
+    /// Wall clock of its first sample.
+    pub wall: Wall,
+    /// Media time, header or encoding breaks in front of this segment.
+    pub discontinuity: bool,
+    /// Number of discontinuities before it since the channel began, its own
+    /// included: equal for matching media of all tracks.
+    pub discontinuity_number: u64,
+    /// The CMAF header in force.
+    pub header: Arc<HeaderObject>,
+    /// Stands for media that never came; its parts are gaps or absent.
+    pub gap: bool,
+    /// In order; only the last may be shorter than the rule asks.
+    pub parts: Vec<Arc<Part>>,
+}
+
+impl Segment {
+    /// Bytes of all parts.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.body.len()).sum()
+    }
+
+    /// The whole segment, sharing memory with its parts.
+    pub fn body(&self) -> Rope {
+        let mut body = Rope::new();
+        for part in &self.parts {
+            body.extend(&part.body);
+        }
+        body
+    }
+
+    /// Media time after its last sample, in ticks of the track.
+    pub fn end_ticks(&self) -> i64 {
+        self.start_ticks + self.duration_ticks as i64
+    }
+}
+
+/// The newest listed part: `(msn, part)` where `part` is an index in its
+/// segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    /// Media sequence number of the segment that holds the newest part.
+    pub msn: u64,
+    /// Index of the newest part in it.
+    pub part: u64,
+}
+
+/// The readers' view of one track.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Whole segments, oldest first, without a hole in `msn`.
+    segments: VecDeque<Arc<Segment>>,
+    /// Segments at the front that manifests no longer list but that can still
+    /// be fetched.
+    retired: usize,
+    /// The segment under way, with at least one part.
+    open: Option<Arc<Segment>>,
+    /// Number of the part that is expected next.
+    next_part: u64,
+    /// Discontinuities that have left the listed window.
+    discontinuity_base: u64,
+    /// Rises by one with every change that a manifest shows.
+    version: u64,
+    /// Total ticks of the listed whole segments.
+    listed_ticks: u64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Window {
+    /// A window without media.
+    pub fn new() -> Self {
+        Self {
+            segments: VecDeque::new(),
+            retired: 0,
+            open: None,
+            next_part: 0,
+            discontinuity_base: 0,
+            version: 0,
+            listed_ticks: 0,
+        }
+    }
+
+    /// Whole segments that manifests list, oldest first.
+    pub fn listed(&self) -> impl DoubleEndedIterator<Item = &Arc<Segment>> + ExactSizeIterator {
+        self.segments.range(self.retired..)
+    }
+
+    /// The segment under way; it has at least one part.
+    pub fn open(&self) -> Option<&Arc<Segment>> {
+        self.open.as_ref()
+    }
+
+    /// Newest whole segment.
+    pub fn last_whole(&self) -> Option<&Arc<Segment>> {
+        if self.retired == self.segments.len() { None } else { self.segments.back() }
+    }
+
+    /// Number of the part that is expected next, the one a hint names.
+    pub fn next_part(&self) -> u64 {
+        self.next_part
+    }
+
+    /// Discontinuities that have left the listed window.
+    pub fn discontinuity_base(&self) -> u64 {
+        self.discontinuity_base
+    }
+
+    /// Rises by one with every change that a manifest shows.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Ticks of all listed whole segments.
+    pub fn listed_ticks(&self) -> u64 {
+        self.listed_ticks
+    }
+
+    /// The newest listed part. A segment without parts counts as one part.
+    pub fn edge(&self) -> Option<Edge> {
+        let newest = self.open.as_ref().or_else(|| self.last_whole())?;
+        Some(Edge { msn: newest.msn, part: (newest.parts.len() as u64).max(1) - 1 })
+    }
+
+    /// Media time after the newest listed part, in ticks.
+    pub fn end_ticks(&self) -> Option<i64> {
+        self.open.as_ref().or_else(|| self.last_whole()).map(|newest| newest.end_ticks())
+    }
+
+    /// A segment that can be fetched, whole ones only.
+    pub fn segment(&self, msn: u64) -> Option<&Arc<Segment>> {
+        let first = self.segments.front()?.msn;
+        let index = usize::try_from(msn.checked_sub(first)?).ok()?;
+        self.segments.get(index)
+    }
+
+    /// A part that can be fetched, of whole segments and of the open one.
+    pub fn part(&self, number: u64) -> Option<&Arc<Part>> {
+        let find = |segment: &Arc<Segment>| {
+            let index = segment.parts.binary_search_by_key(&number, |part| part.number).ok()?;
+            Some(index)
+        };
+        if let Some(open) = &self.open
+            && open.parts.first().is_some_and(|part| part.number <= number)
+        {
+            return find(open).map(|index| &open.parts[index]);
+        }
+        let after = self.segments.partition_point(|segment| {
+            segment.parts.first().is_none_or(|part| part.number <= number)
+        });
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        find(segment).map(|index| &segment.parts[index])
+    }
+
+    /// Oldest number of a part that can be fetched.
+    pub fn first_part(&self) -> Option<u64> {
+        let whole = self.segments.iter().chain(self.open.iter());
+        whole.flat_map(|segment| segment.parts.first()).map(|part| part.number).next()
+    }
+
+    /// Oldest segment that can be fetched.
+    pub fn first_msn(&self) -> Option<u64> {
+        self.segments.front().or(self.open.as_ref()).map(|segment| segment.msn)
+    }
+
+    /// A CMAF header that a fetchable segment uses.
+    pub fn header(&self, id: u64) -> Option<&Arc<HeaderObject>> {
+        let newest_first = self.open.iter().chain(self.segments.iter().rev());
+        newest_first.map(|segment| &segment.header).find(|header| header.id == id)
+    }
+
+    /// The header of the newest media.
+    pub fn newest_header(&self) -> Option<&Arc<HeaderObject>> {
+        self.open.as_ref().or_else(|| self.last_whole()).map(|segment| &segment.header)
+    }
+
+    /// Replaces the open segment with a state of it that has one part more, or
+    /// opens the first part of the next.
+    pub(crate) fn set_open(&mut self, segment: Arc<Segment>, next_part: u64) {
+        assert!(!segment.parts.is_empty(), "an open segment is listed by its parts");
+        self.check_number(&segment);
+        self.open = Some(segment);
+        self.step_part(next_part);
+        self.version += 1;
+    }
+
+    /// Makes `segment` the newest whole one; it replaces the open one.
+    pub(crate) fn close(&mut self, segment: Arc<Segment>, next_part: u64) {
+        self.check_number(&segment);
+        self.listed_ticks += segment.duration_ticks;
+        self.segments.push_back(segment);
+        self.open = None;
+        self.step_part(next_part);
+        self.version += 1;
+    }
+
+    /// Drops whole segments: those before `listed_from` leave the manifests,
+    /// those before `kept_from` leave memory.
+    pub(crate) fn evict(&mut self, listed_from: u64, kept_from: u64) {
+        assert!(kept_from <= listed_from, "what is listed can be fetched");
+        while let Some(oldest) = self.segments.get(self.retired)
+            && oldest.msn < listed_from
+        {
+            self.discontinuity_base += u64::from(oldest.discontinuity);
+            self.listed_ticks -= oldest.duration_ticks;
+            self.retired += 1;
+        }
+        while let Some(oldest) = self.segments.front()
+            && oldest.msn < kept_from
+        {
+            assert!(self.retired > 0, "a listed segment is never dropped");
+            self.segments.pop_front();
+            self.retired -= 1;
+        }
+    }
+
+    fn check_number(&self, segment: &Segment) {
+        if let Some(newest) = self.segments.back() {
+            assert_eq!(segment.msn, newest.msn + 1, "media sequence numbers rise by one");
+        }
+    }
+
+    fn step_part(&mut self, next_part: u64) {
+        assert!(next_part >= self.next_part, "part numbers only rise");
+        self.next_part = next_part;
+    }
+}
