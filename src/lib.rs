@@ -18,6 +18,7 @@
 pub mod config;
 pub mod hls;
 pub mod http;
+pub mod ingest;
 pub mod limits;
 pub mod media;
 pub mod metrics;

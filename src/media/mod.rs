@@ -5,6 +5,12 @@
 
 pub mod bmff;
 pub mod channel;
+mod clock;
 pub mod cmaf;
+pub mod fault;
+pub mod publisher;
+mod rates;
 pub mod rope;
+mod targets;
+mod timeline;
 pub mod window;

@@ -104,12 +104,12 @@ pub struct Window {
     open: Option<Arc<Segment>>,
     /// Number of the part that is expected next.
     next_part: u64,
-    /// Discontinuities that have left the listed window.
-    discontinuity_base: u64,
     /// Rises by one with every change that a manifest shows.
     version: u64,
     /// Total ticks of the listed whole segments.
     listed_ticks: u64,
+    /// Bytes of all whole segments.
+    whole_bytes: u64,
 }
 
 impl Default for Window {
@@ -126,9 +126,9 @@ impl Window {
             retired: 0,
             open: None,
             next_part: 0,
-            discontinuity_base: 0,
             version: 0,
             listed_ticks: 0,
+            whole_bytes: 0,
         }
     }
 
@@ -144,7 +144,11 @@ impl Window {
 
     /// Newest whole segment.
     pub fn last_whole(&self) -> Option<&Arc<Segment>> {
-        if self.retired == self.segments.len() { None } else { self.segments.back() }
+        if self.retired == self.segments.len() {
+            None
+        } else {
+            self.segments.back()
+        }
     }
 
     /// Number of the part that is expected next, the one a hint names.
@@ -152,9 +156,12 @@ impl Window {
         self.next_part
     }
 
-    /// Discontinuities that have left the listed window.
+    /// Discontinuities before the first listed segment, its own left out.
     pub fn discontinuity_base(&self) -> u64 {
-        self.discontinuity_base
+        let first = self.listed().next().or(self.open.as_ref());
+        first.map_or(0, |segment| {
+            segment.discontinuity_number - u64::from(segment.discontinuity)
+        })
     }
 
     /// Rises by one with every change that a manifest shows.
@@ -167,15 +174,59 @@ impl Window {
         self.listed_ticks
     }
 
+    /// Bytes of all segments that can be fetched.
+    pub fn bytes(&self) -> u64 {
+        self.whole_bytes + self.open.as_ref().map_or(0, |open| open.bytes())
+    }
+
     /// The newest listed part. A segment without parts counts as one part.
     pub fn edge(&self) -> Option<Edge> {
         let newest = self.open.as_ref().or_else(|| self.last_whole())?;
-        Some(Edge { msn: newest.msn, part: (newest.parts.len() as u64).max(1) - 1 })
+        Some(Edge {
+            msn: newest.msn,
+            part: (newest.parts.len() as u64).max(1) - 1,
+        })
     }
 
     /// Media time after the newest listed part, in ticks.
     pub fn end_ticks(&self) -> Option<i64> {
-        self.open.as_ref().or_else(|| self.last_whole()).map(|newest| newest.end_ticks())
+        self.open
+            .as_ref()
+            .or_else(|| self.last_whole())
+            .map(|newest| newest.end_ticks())
+    }
+
+    /// Number of the first listed segment; of the next one where none is.
+    pub fn listed_msn(&self) -> u64 {
+        let next = || self.segments.back().map_or(0, |segment| segment.msn + 1);
+        self.listed()
+            .next()
+            .or(self.open.as_ref())
+            .map_or_else(next, |segment| segment.msn)
+    }
+
+    /// The first segment to list when at least `ticks` of whole segments are
+    /// to be listed.
+    pub(crate) fn listed_from(&self, ticks: i64) -> u64 {
+        let mut left = self.listed_ticks as i64;
+        let stays = self.listed().find(|segment| {
+            left -= segment.duration_ticks as i64;
+            left < ticks
+        });
+        stays.map_or_else(|| self.listed_msn(), |segment| segment.msn)
+    }
+
+    /// The first segment to keep when everything that ends less than `ticks`
+    /// before the newest whole segment is to be kept.
+    pub(crate) fn kept_from(&self, ticks: i64) -> u64 {
+        let Some(end) = self.segments.back().map(|segment| segment.end_ticks()) else {
+            return 0;
+        };
+        let stays = self
+            .segments
+            .iter()
+            .find(|segment| end - segment.end_ticks() < ticks);
+        stays.map_or(0, |segment| segment.msn)
     }
 
     /// A segment that can be fetched, whole ones only.
@@ -188,7 +239,10 @@ impl Window {
     /// A part that can be fetched, of whole segments and of the open one.
     pub fn part(&self, number: u64) -> Option<&Arc<Part>> {
         let find = |segment: &Arc<Segment>| {
-            let index = segment.parts.binary_search_by_key(&number, |part| part.number).ok()?;
+            let index = segment
+                .parts
+                .binary_search_by_key(&number, |part| part.number)
+                .ok()?;
             Some(index)
         };
         if let Some(open) = &self.open
@@ -197,7 +251,10 @@ impl Window {
             return find(open).map(|index| &open.parts[index]);
         }
         let after = self.segments.partition_point(|segment| {
-            segment.parts.first().is_none_or(|part| part.number <= number)
+            segment
+                .parts
+                .first()
+                .is_none_or(|part| part.number <= number)
         });
         let segment = self.segments.get(after.checked_sub(1)?)?;
         find(segment).map(|index| &segment.parts[index])
@@ -206,29 +263,43 @@ impl Window {
     /// Oldest number of a part that can be fetched.
     pub fn first_part(&self) -> Option<u64> {
         let whole = self.segments.iter().chain(self.open.iter());
-        whole.flat_map(|segment| segment.parts.first()).map(|part| part.number).next()
+        whole
+            .flat_map(|segment| segment.parts.first())
+            .map(|part| part.number)
+            .next()
     }
 
     /// Oldest segment that can be fetched.
     pub fn first_msn(&self) -> Option<u64> {
-        self.segments.front().or(self.open.as_ref()).map(|segment| segment.msn)
+        self.segments
+            .front()
+            .or(self.open.as_ref())
+            .map(|segment| segment.msn)
     }
 
     /// A CMAF header that a fetchable segment uses.
     pub fn header(&self, id: u64) -> Option<&Arc<HeaderObject>> {
         let newest_first = self.open.iter().chain(self.segments.iter().rev());
-        newest_first.map(|segment| &segment.header).find(|header| header.id == id)
+        newest_first
+            .map(|segment| &segment.header)
+            .find(|header| header.id == id)
     }
 
     /// The header of the newest media.
     pub fn newest_header(&self) -> Option<&Arc<HeaderObject>> {
-        self.open.as_ref().or_else(|| self.last_whole()).map(|segment| &segment.header)
+        self.open
+            .as_ref()
+            .or_else(|| self.last_whole())
+            .map(|segment| &segment.header)
     }
 
     /// Replaces the open segment with a state of it that has one part more, or
     /// opens the first part of the next.
     pub(crate) fn set_open(&mut self, segment: Arc<Segment>, next_part: u64) {
-        assert!(!segment.parts.is_empty(), "an open segment is listed by its parts");
+        assert!(
+            !segment.parts.is_empty(),
+            "an open segment is listed by its parts"
+        );
         self.check_number(&segment);
         self.open = Some(segment);
         self.step_part(next_part);
@@ -239,6 +310,7 @@ impl Window {
     pub(crate) fn close(&mut self, segment: Arc<Segment>, next_part: u64) {
         self.check_number(&segment);
         self.listed_ticks += segment.duration_ticks;
+        self.whole_bytes += segment.bytes();
         self.segments.push_back(segment);
         self.open = None;
         self.step_part(next_part);
@@ -252,7 +324,6 @@ impl Window {
         while let Some(oldest) = self.segments.get(self.retired)
             && oldest.msn < listed_from
         {
-            self.discontinuity_base += u64::from(oldest.discontinuity);
             self.listed_ticks -= oldest.duration_ticks;
             self.retired += 1;
         }
@@ -260,6 +331,7 @@ impl Window {
             && oldest.msn < kept_from
         {
             assert!(self.retired > 0, "a listed segment is never dropped");
+            self.whole_bytes -= oldest.bytes();
             self.segments.pop_front();
             self.retired -= 1;
         }
@@ -267,7 +339,11 @@ impl Window {
 
     fn check_number(&self, segment: &Segment) {
         if let Some(newest) = self.segments.back() {
-            assert_eq!(segment.msn, newest.msn + 1, "media sequence numbers rise by one");
+            assert_eq!(
+                segment.msn,
+                newest.msn + 1,
+                "media sequence numbers rise by one"
+            );
         }
     }
 

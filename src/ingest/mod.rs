@@ -1,0 +1,7 @@
+//! Uploads: what encoders send, adapted onto the publisher of a channel.
+//!
+//! Names give grouping and say whether a request brings one segment; headers,
+//! media and their order come from the boxes alone.
+
+pub mod name;
+pub mod upload;

@@ -1,0 +1,448 @@
+//! The writer of one channel: uploads of its tracks in, changes out.
+//!
+//! Until every announced track has shown a whole segment the channel is
+//! priming: media is held, nothing is served. Then the targets are settled,
+//! everything held goes onto the timelines, and the channel is live.
+
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::limits;
+use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
+use crate::media::clock::{Clock, Grid};
+use crate::media::cmaf::{Kind, TrackChunk, TrackHeader};
+use crate::media::fault::{Fault, FaultKind};
+use crate::media::rates::Rates;
+use crate::media::targets::{self, Early, Priming};
+use crate::media::timeline::{self, Incoming, Output, Session, Timeline};
+use crate::media::window::{HeaderObject, Segment};
+use crate::time::{Micros, Mono, Now, rescale_floor};
+
+pub use crate::media::timeline::Accepted;
+
+/// A track of a publisher, as uploads name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrackKey(usize);
+
+/// How a chunk was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// The request brings one segment.
+    pub one_segment: bool,
+    /// This is its first chunk of the track.
+    pub begins_segment: bool,
+    /// From [`Publisher::session`] when the upload began.
+    pub session: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    header: Arc<HeaderObject>,
+    session: u64,
+    phase: Phase,
+    rates: Rates,
+    complaint: Option<String>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Priming(Priming),
+    Live(TrackIndex, Box<Timeline>),
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Publisher {
+    settings: Arc<Settings>,
+    channel: Channel,
+    clock: Clock,
+    grid: Option<Grid>,
+    slots: Vec<Slot>,
+    changes: Vec<Change>,
+    window_limit_ms: u64,
+    first_ready: Option<Mono>,
+    last_media: Mono,
+    chunks: u64,
+    parts: u64,
+}
+
+impl Publisher {
+    /// The writer of a channel without media.
+    pub fn new(name: &str, generation: &str, settings: Arc<Settings>, now: Now) -> Self {
+        Self {
+            settings,
+            channel: Channel::new(name, generation),
+            clock: Clock::default(),
+            grid: None,
+            slots: Vec::new(),
+            changes: Vec::new(),
+            window_limit_ms: u64::MAX,
+            first_ready: None,
+            last_media: now.mono,
+            chunks: 0,
+            parts: 0,
+        }
+    }
+
+    /// The channel as readers see it, up to the last commit.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Chunks taken in and parts made.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.chunks, self.parts)
+    }
+
+    /// A track by name.
+    pub fn key(&self, name: &str) -> Option<TrackKey> {
+        self.slots
+            .iter()
+            .position(|slot| slot.name == name)
+            .map(TrackKey)
+    }
+
+    /// The header in force for a track.
+    pub fn header_of(&self, key: TrackKey) -> &TrackHeader {
+        &self.slots[key.0].header.track
+    }
+
+    /// The session of a track: rises with every header.
+    pub fn session(&self, key: TrackKey) -> u64 {
+        self.slots[key.0].session
+    }
+
+    /// The last thing an encoder did wrong on each track.
+    pub fn complaints(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.slots
+            .iter()
+            .map(|slot| (slot.name.as_str(), slot.complaint.as_deref()))
+    }
+
+    /// Media in memory, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let held = self.slots.iter().map(|slot| match &slot.phase {
+            Phase::Priming(seen) => seen.bytes(),
+            Phase::Live(..) => 0,
+        });
+        let listed = self
+            .channel
+            .tracks()
+            .iter()
+            .map(|track| track.window.bytes());
+        held.chain(listed).sum()
+    }
+
+    /// A CMAF header for the track `name`: opens it, begins a new session of
+    /// its encoder, or changes its configuration.
+    pub fn header(&mut self, name: &str, header: TrackHeader) -> Result<TrackKey, Fault> {
+        let refuse = |kind| Fault::new(Some(name), 0, kind);
+        let object = Arc::new(HeaderObject {
+            id: header.digest,
+            track: header,
+        });
+        let Some(key) = self.key(name) else {
+            if self.slots.len() == limits::CHANNEL_TRACKS_MAX {
+                return Err(refuse(FaultKind::Limit("tracks of one channel")));
+            }
+            self.slots.push(Slot {
+                name: name.to_owned(),
+                header: object,
+                session: 1,
+                phase: Phase::Priming(Priming::default()),
+                rates: Rates::default(),
+                complaint: None,
+            });
+            if self.channel.state() == State::Idle {
+                self.emit(Change::State(State::Priming));
+            }
+            return Ok(TrackKey(self.slots.len() - 1));
+        };
+        let published_end = self.published_end();
+        let slot = &mut self.slots[key.0];
+        let (old, new) = (&slot.header.track, &object.track);
+        if (old.kind, old.timescale) != (new.kind, new.timescale) {
+            let what = "another kind or timescale under the name of a track; use another name";
+            return Err(refuse(FaultKind::Unsupported(what.to_owned())));
+        }
+        slot.session += 1;
+        if slot.header.id != object.id {
+            slot.header = Arc::clone(&object);
+            match &mut slot.phase {
+                Phase::Priming(seen) => *seen = Priming::default(),
+                Phase::Live(index, timeline) => {
+                    let mut out = Output::new(*index);
+                    timeline.set_header(&mut self.clock, published_end, object, &mut out);
+                    self.absorb(key, out);
+                }
+            }
+        }
+        Ok(key)
+    }
+
+    /// A chunk of a track.
+    pub fn chunk(
+        &mut self,
+        now: Now,
+        key: TrackKey,
+        manner: Manner,
+        chunk: TrackChunk,
+    ) -> Result<Accepted, Fault> {
+        let incoming = Incoming {
+            chunk,
+            begins_segment: manner.begins_segment,
+            one_segment: manner.one_segment,
+            session: Session(manner.session),
+        };
+        self.chunks += 1;
+        let name = self.slots[key.0].name.clone();
+        let taken = self.take(now, key, incoming).map_err(|mut fault| {
+            fault.track.get_or_insert(name);
+            fault
+        });
+        match &taken {
+            Ok(Accepted::Placed) => self.last_media = now.mono,
+            Ok(_) => {}
+            Err(fault) => self.slots[key.0].complaint = Some(fault.to_string()),
+        }
+        self.try_go_live(now);
+        taken
+    }
+
+    /// The upload of one segment of a track ended whole.
+    pub fn end_segment(&mut self, now: Now, key: TrackKey) {
+        match &mut self.slots[key.0].phase {
+            Phase::Priming(seen) => seen.end_segment(),
+            Phase::Live(..) => self.close_segment(key),
+        }
+        self.try_go_live(now);
+    }
+
+    /// Lets time pass: a track that never came is no longer waited for, and
+    /// silence is noticed.
+    pub fn tick(&mut self, now: Now) {
+        self.try_go_live(now);
+        let Some(targets) = self.channel.targets() else {
+            return;
+        };
+        let silent_ms = now.mono.ms_since(self.last_media);
+        let stalled = silent_ms > 3000 * u64::from(targets.segment_s);
+        let state = match self.channel.state() {
+            State::Live | State::Stalled if silent_ms > self.settings.ended_after_ms => {
+                State::Ended
+            }
+            State::Live | State::Stalled if stalled => State::Stalled,
+            State::Stalled => State::Live,
+            other => other,
+        };
+        if state != self.channel.state() {
+            if state == State::Ended {
+                self.end_all();
+            }
+            self.emit(Change::State(state));
+        }
+    }
+
+    /// Lists no more than `window_ms` of media from the next segment on, if
+    /// that is less than the targets say: memory is short.
+    pub fn limit_window(&mut self, window_ms: u64) {
+        self.window_limit_ms = window_ms;
+    }
+
+    /// Makes what has changed since the last commit one version: its number
+    /// and its changes.
+    pub fn commit(&mut self) -> Option<(u64, Arc<[Change]>)> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        self.channel.seq += 1;
+        Some((self.channel.seq, std::mem::take(&mut self.changes).into()))
+    }
+
+    fn take(&mut self, now: Now, key: TrackKey, incoming: Incoming) -> Result<Accepted, Fault> {
+        let published_end = self.published_end();
+        let slot = &mut self.slots[key.0];
+        match &mut slot.phase {
+            Phase::Priming(seen) => {
+                seen.chunk(now, &slot.header.track, &self.settings, incoming)?;
+                Ok(Accepted::Placed)
+            }
+            Phase::Live(index, timeline) => {
+                let mut out = Output::new(*index);
+                let taken = timeline.chunk(now, &mut self.clock, published_end, incoming, &mut out);
+                self.absorb(key, out);
+                taken
+            }
+        }
+    }
+
+    /// Settles the targets once every track has shown a whole segment, or when
+    /// some have and the others were given as long again.
+    fn try_go_live(&mut self, now: Now) {
+        if self.channel.state() == State::Ended {
+            return;
+        }
+        let waiting: Vec<bool> = self.slots.iter().filter_map(Slot::is_ready).collect();
+        if !waiting.contains(&true) {
+            return;
+        }
+        let first_ready = *self.first_ready.get_or_insert(now.mono);
+        let grace_over = now.mono.ms_since(first_ready) >= self.settings.segment_ms;
+        let settled = self.channel.targets().copied();
+        if settled.is_none() && waiting.contains(&false) && !grace_over {
+            return;
+        }
+        let targets = settled.unwrap_or_else(|| self.settle());
+        for index in 0..self.slots.len() {
+            if self.slots[index].is_ready() == Some(true) {
+                self.start_track(TrackKey(index), &targets);
+            }
+        }
+        if self.channel.state() == State::Priming {
+            self.emit(Change::State(State::Live));
+        }
+    }
+
+    /// Settles targets and grid. The grid is that of the first video track, or
+    /// of the first track where there is no video.
+    fn settle(&mut self) -> Targets {
+        let ready = self.slots.iter().filter_map(|slot| match &slot.phase {
+            Phase::Priming(seen) if seen.is_ready() => Some((&slot.header.track, seen)),
+            _ => None,
+        });
+        let targets = targets::settle(&self.settings, ready.clone());
+        let (header, seen) = ready
+            .clone()
+            .find(|(header, _)| header.kind == Kind::Video)
+            .or_else(|| ready.clone().next())
+            .expect("a track is ready");
+        let (now, first) = seen.first().expect("a ready track has media");
+        let arrival = timeline::arrival(header.timescale, now, &first.chunk);
+        self.clock.era(&arrival);
+        let ticks = seen.segment_ticks();
+        self.grid = Some(Grid::new(
+            &self.clock,
+            ticks,
+            header.timescale,
+            arrival.start,
+        ));
+        self.emit(Change::Targets(targets));
+        targets
+    }
+
+    /// Puts what a track has held onto its timeline.
+    fn start_track(&mut self, key: TrackKey, targets: &Targets) {
+        let index = TrackIndex(self.channel.tracks().len() as u16);
+        let grid = self.grid.expect("settled with the targets");
+        let segment_ms = self.settings.segment_ms;
+        let slot = &mut self.slots[key.0];
+        let Phase::Priming(seen) = &mut slot.phase else {
+            return;
+        };
+        let early = std::mem::take(&mut seen.early);
+        let timeline = Timeline::new(Arc::clone(&slot.header), targets, grid, segment_ms);
+        slot.phase = Phase::Live(index, Box::new(timeline));
+        let info = TrackInfo {
+            name: slot.name.clone(),
+            header: slot.header.track.clone(),
+        };
+        self.emit(Change::Track(Arc::new(info)));
+        for step in early {
+            match step {
+                // What was accepted while priming can't be refused any more.
+                Early::Chunk(now, incoming) => {
+                    if let Err(fault) = self.take(now, key, *incoming) {
+                        self.slots[key.0].complaint = Some(fault.to_string());
+                    }
+                }
+                Early::SegmentEnd => self.close_segment(key),
+            }
+        }
+    }
+
+    fn close_segment(&mut self, key: TrackKey) {
+        if let Phase::Live(track, timeline) = &mut self.slots[key.0].phase {
+            let mut out = Output::new(*track);
+            timeline.end_segment(&mut out);
+            self.absorb(key, out);
+        }
+    }
+
+    fn absorb(&mut self, key: TrackKey, out: Output) {
+        self.parts += out.parts;
+        if let Some(text) = out.complaints.into_iter().next_back() {
+            self.slots[key.0].complaint = Some(text);
+        }
+        for change in out.changes {
+            let closed = match &change {
+                Change::Close { track, segment, .. } => Some((*track, Arc::clone(segment))),
+                _ => None,
+            };
+            self.emit(change);
+            if let Some((track, segment)) = closed {
+                self.after_segment(key, track, &segment);
+            }
+        }
+    }
+
+    /// Measures the newest segment and moves the window.
+    fn after_segment(&mut self, key: TrackKey, track: TrackIndex, segment: &Segment) {
+        if let Some((peak_bps, average_bps)) = self.slots[key.0].rates.note(segment) {
+            self.emit(Change::Rates {
+                track,
+                peak_bps,
+                average_bps,
+            });
+        }
+        let targets = *self.channel.targets().expect("segments follow the targets");
+        let window = &self.channel.track_at(track).window;
+        let scale = segment.header.track.timescale;
+        let listed_ms = targets.window_ms.min(self.window_limit_ms);
+        let listed_from = window.listed_from(rescale_floor(listed_ms as i64, 1000, scale.get()));
+        // Parts stay for as long again after their tags went, and a segment for
+        // its own length after it left the list (RFC 8216bis section 6.2.2).
+        let kept_ms = listed_ms + 4000 * u64::from(targets.segment_s);
+        let kept_from = window.kept_from(rescale_floor(kept_ms as i64, 1000, scale.get()));
+        if listed_from > window.listed_msn() {
+            let kept_from = kept_from.min(listed_from);
+            self.emit(Change::Evict {
+                track,
+                listed_from,
+                kept_from,
+            });
+        }
+    }
+
+    /// Applies a change to the writer's own copy and puts it into the version
+    /// under way.
+    fn emit(&mut self, change: Change) {
+        self.channel.step(&change);
+        self.changes.push(change);
+    }
+
+    fn published_end(&self) -> Micros {
+        let ends = self.slots.iter().filter_map(|slot| match &slot.phase {
+            Phase::Live(_, timeline) => timeline.end(),
+            Phase::Priming(_) => None,
+        });
+        ends.max().unwrap_or_default()
+    }
+
+    fn end_all(&mut self) {
+        for index in 0..self.slots.len() {
+            self.close_segment(TrackKey(index));
+        }
+    }
+}
+
+impl Slot {
+    /// Whether a track that is still priming has shown enough; `None` once it
+    /// is on its timeline.
+    fn is_ready(&self) -> Option<bool> {
+        match &self.phase {
+            Phase::Priming(seen) => Some(seen.is_ready()),
+            Phase::Live(..) => None,
+        }
+    }
+}

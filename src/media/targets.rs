@@ -1,0 +1,170 @@
+//! What a track shows of its encoder before anything is served: how long its
+//! segments and chunks are. The channel's targets are settled from it, once.
+
+use crate::config::Settings;
+use crate::limits;
+use crate::media::channel::Targets;
+use crate::media::cmaf::{Kind, TrackHeader};
+use crate::media::fault::{Fault, FaultKind};
+use crate::media::timeline::Incoming;
+use crate::time::{Now, Timescale, rescale_floor};
+
+/// Chunks finer than this are merged into parts of [`DEFAULT_PART_US`].
+const FINE_CHUNK_US: i64 = 200_000;
+/// Part target where the encoder sends finer chunks and nothing is configured:
+/// three of them behind the edge are 1.5 s, and a player asks twice a second.
+const DEFAULT_PART_US: i64 = 500_000;
+
+/// What came in before the targets were settled, in order.
+#[derive(Debug)]
+pub(crate) enum Early {
+    /// A chunk and when it came.
+    Chunk(Now, Box<Incoming>),
+    /// The upload of one segment ended whole.
+    SegmentEnd,
+}
+
+/// A track that is being watched.
+#[derive(Debug, Default)]
+pub(crate) struct Priming {
+    pub(crate) early: Vec<Early>,
+    bytes: u64,
+    begins: Option<u64>,
+    end: u64,
+    chunk_ticks_max: u64,
+    /// Whole segments seen, and the longest of them.
+    segments: u32,
+    segment_ticks: u64,
+    epoch: bool,
+}
+
+impl Priming {
+    /// Takes in a chunk.
+    pub(crate) fn chunk(
+        &mut self,
+        now: Now,
+        header: &TrackHeader,
+        settings: &Settings,
+        incoming: Incoming,
+    ) -> Result<(), Fault> {
+        let chunk = &incoming.chunk;
+        let breaks = self.begins.is_some() && chunk.decode_time.abs_diff(self.end) > chunk.duration;
+        if breaks {
+            *self = Self::default();
+        }
+        if self.bytes + chunk.bytes.len() as u64 > limits::PRIMING_BYTES_MAX {
+            let kind = FaultKind::Limit("media before the first whole segment");
+            return Err(Fault::new(None, chunk.at, kind));
+        }
+        if self.begins.is_none() && header.kind == Kind::Video && !chunk.is_independent() {
+            return Ok(());
+        }
+        let scale = header.timescale;
+        let begins = *self.begins.get_or_insert(chunk.decode_time);
+        let elapsed = chunk.decode_time - begins.min(chunk.decode_time);
+        let shortest = ticks_of_ms(settings.segment_ms, scale);
+        let due = elapsed + shortest / 20 >= shortest;
+        let ends = match header.kind {
+            _ if incoming.one_segment => incoming.begins_segment && elapsed > 0,
+            Kind::Video => due && chunk.is_independent(),
+            _ => elapsed + chunk.duration / 2 >= shortest,
+        };
+        if ends {
+            self.segment(elapsed, chunk.decode_time);
+        }
+        let wall_s = now.wall.seconds().max(0) as u64;
+        self.epoch = (chunk.decode_time / u64::from(scale.get())).abs_diff(wall_s) < 86_400;
+        self.end = chunk.decode_time + chunk.duration;
+        self.chunk_ticks_max = self.chunk_ticks_max.max(chunk.duration);
+        self.bytes += chunk.bytes.len() as u64;
+        self.early.push(Early::Chunk(now, Box::new(incoming)));
+        Ok(())
+    }
+
+    /// The upload of one segment ended whole.
+    pub(crate) fn end_segment(&mut self) {
+        if let Some(begins) = self.begins
+            && self.end > begins
+        {
+            self.segment(self.end - begins, self.end);
+            self.early.push(Early::SegmentEnd);
+        }
+    }
+
+    fn segment(&mut self, ticks: u64, next: u64) {
+        self.segments += 1;
+        self.segment_ticks = self.segment_ticks.max(ticks);
+        self.begins = Some(next);
+    }
+
+    /// Whether enough was seen: a whole segment. Encoders on an epoch timeline
+    /// make their first one short to hit the grid; they show a second.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.segments >= if self.epoch { 2 } else { 1 }
+    }
+
+    /// The first chunk held, and when it came.
+    pub(crate) fn first(&self) -> Option<(Now, &Incoming)> {
+        self.early.iter().find_map(|step| match step {
+            Early::Chunk(now, incoming) => Some((*now, &**incoming)),
+            Early::SegmentEnd => None,
+        })
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Duration of the longest whole segment, in ticks.
+    pub(crate) fn segment_ticks(&self) -> u64 {
+        self.segment_ticks.max(1)
+    }
+}
+
+/// Settles the targets of a channel from its tracks.
+pub(crate) fn settle<'a>(
+    settings: &Settings,
+    tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)> + Clone,
+) -> Targets {
+    let segment_us = tracks
+        .clone()
+        .map(|(header, seen)| us(seen.segment_ticks(), header));
+    let segment_us = segment_us.max().unwrap_or(1_000_000);
+    // Up to a tenth of a second over a whole number is jitter, not a target.
+    let segment_s = (segment_us - 100_000).div_euclid(1_000_000) + 1;
+    let part_us = match settings.part_ms {
+        Some(ms) => Some(ms as i64 * 1000),
+        None => learn_part_us(tracks),
+    };
+    let round = |us: i64| (us.min(i64::from(u32::MAX) - 10) as u32).div_ceil(10) * 10;
+    Targets {
+        segment_s: segment_s.clamp(1, 3600) as u32,
+        part_us: part_us.map(|us| round(us.min(segment_s * 1_000_000))),
+        window_ms: settings.window_ms.max(6 * segment_us.unsigned_abs() / 1000),
+    }
+}
+
+/// The longest chunk of the tracks that come in chunks; none if all come in
+/// whole segments.
+fn learn_part_us<'a>(tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)>) -> Option<i64> {
+    let chunked = tracks.filter(|(_, seen)| seen.chunk_ticks_max * 2 <= seen.segment_ticks());
+    let longest = chunked
+        .map(|(header, seen)| us(seen.chunk_ticks_max, header))
+        .max()?;
+    Some(if longest < FINE_CHUNK_US {
+        DEFAULT_PART_US
+    } else {
+        longest
+    })
+}
+
+/// Microseconds, rounded up.
+fn us(ticks: u64, header: &TrackHeader) -> i64 {
+    let ticks = i64::try_from(ticks).unwrap_or(i64::MAX / 2);
+    -rescale_floor(-ticks, header.timescale.get(), 1_000_000)
+}
+
+fn ticks_of_ms(ms: u64, scale: Timescale) -> u64 {
+    rescale_floor(ms as i64, 1000, scale.get()).max(1) as u64
+}

@@ -1,0 +1,367 @@
+//! One track, written: chunks to parts, parts to segments, with numbers, gaps
+//! and discontinuities.
+//!
+//! A timeline decides and tells; the window of the track applies what it told.
+//! Segment boundaries come from the uploads where each brings one segment, else
+//! from sync samples and the segment target, for tracks without them from the
+//! grid.
+
+mod parts;
+mod segmenter;
+
+use std::sync::Arc;
+
+use crate::media::channel::{Change, Targets, TrackIndex};
+use crate::media::clock::{Arrival, Clock, Era, Grid, produced_wall};
+use crate::media::cmaf::{Kind, TrackChunk};
+use crate::media::fault::{Fault, FaultKind};
+use crate::media::timeline::parts::Placed;
+use crate::media::timeline::segmenter::Segmenter;
+use crate::media::window::HeaderObject;
+use crate::time::{Micros, Mono, Now, Timescale, rescale_floor};
+
+/// A hole up to this long is a gap; a longer one is a clock that was reset.
+const GAP_MS_MAX: u64 = 60_000;
+/// A source that has brought nothing for this long gives way to another whose
+/// clock does not fit.
+const SOURCE_SILENT_MS: u64 = 1_000;
+
+/// Which session of an encoder a chunk belongs to: rises with every header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Session(pub(crate) u64);
+
+/// What became of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is on the timeline.
+    Placed,
+    /// Its time has been published; it is ignored.
+    Duplicate,
+    /// It can't be decoded before the next sync sample and is left out.
+    NotDecodable,
+}
+
+/// How a chunk lies against the end of the timeline.
+enum Lie {
+    Next,
+    Gap,
+    Behind { by_ms: u64 },
+    Reset { ahead_ms: Option<u64> },
+}
+
+/// One chunk with what its upload says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) chunk: TrackChunk,
+    /// The upload brings one segment, and this is the first chunk of it.
+    pub(crate) begins_segment: bool,
+    /// The upload brings one segment.
+    pub(crate) one_segment: bool,
+    pub(crate) session: Session,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    header: Arc<HeaderObject>,
+    segmenter: Segmenter,
+    era: Option<Era>,
+    /// End of accepted media, in channel ticks.
+    end: Option<i64>,
+    /// Decode time after the last accepted chunk, as sent.
+    raw_end: u64,
+    session: Session,
+    last_accepted: Mono,
+    /// Decode time after a chunk that was refused for its time: if the next
+    /// one goes on there, the clock really was reset.
+    refused_end: Option<u64>,
+    /// Nothing is taken in before the next sync sample.
+    wants_sync: bool,
+}
+
+impl Timeline {
+    /// A timeline without media.
+    pub(crate) fn new(
+        header: Arc<HeaderObject>,
+        targets: &Targets,
+        grid: Grid,
+        segment_ms: u64,
+    ) -> Self {
+        let segmenter = Segmenter::new(&header.track, targets, grid, segment_ms);
+        Self {
+            header,
+            segmenter,
+            era: None,
+            end: None,
+            raw_end: 0,
+            session: Session::default(),
+            last_accepted: Mono::default(),
+            refused_end: None,
+            wants_sync: true,
+        }
+    }
+
+    /// End of accepted media in channel time.
+    pub(crate) fn end(&self) -> Option<Micros> {
+        self.end.map(|end| self.scale().micros(end))
+    }
+
+    /// Takes in one chunk. `published_end` is the end of all tracks' media.
+    pub(crate) fn chunk(
+        &mut self,
+        now: Now,
+        clock: &mut Clock,
+        published_end: Micros,
+        incoming: Incoming,
+        out: &mut Output,
+    ) -> Result<Accepted, Fault> {
+        let mut incoming = incoming;
+        incoming.chunk.decode_time = self.unwrapped(&incoming.chunk);
+        let arrival = arrival(self.scale(), now, &incoming.chunk);
+        let era = match self.era {
+            Some(era) => era,
+            None => clock.era(&arrival),
+        };
+        let start = self.place(era, incoming.chunk.decode_time);
+        match self.lie(now, start, &incoming) {
+            Lie::Next | Lie::Gap => self.follow(clock, era, start),
+            Lie::Behind { by_ms } => return self.behind(&incoming, by_ms),
+            Lie::Reset { ahead_ms } => {
+                if !self.reset_is_credible(&incoming) {
+                    return Err(self.refuse(&incoming, start, ahead_ms));
+                }
+                let era = clock.reset(era.number, &arrival, published_end);
+                self.break_into(era, out);
+            }
+        }
+        if self.wants_sync && !incoming.chunk.is_independent() {
+            return Ok(Accepted::NotDecodable);
+        }
+        let era = self.era.expect("entered above");
+        let start = self.place(era, incoming.chunk.decode_time);
+        if let Some(end) = self.end
+            && start > end
+            && !self.segmenter.is_broken()
+            && !self.absorbs(end, start, &incoming.chunk)
+        {
+            if !incoming.chunk.is_independent() {
+                self.wants_sync = true;
+                return Ok(Accepted::NotDecodable);
+            }
+            self.segmenter.gap(clock, &self.header, end, start, out);
+        }
+        self.wants_sync = false;
+        self.refused_end = None;
+        self.session = incoming.session.max(self.session);
+        self.last_accepted = now.mono;
+        self.raw_end = incoming.chunk.decode_time + incoming.chunk.duration;
+        self.end = Some(start + incoming.chunk.duration as i64);
+        let placed = Placed {
+            start,
+            chunk: incoming.chunk,
+        };
+        let explicit = incoming.one_segment.then_some(incoming.begins_segment);
+        self.segmenter
+            .push(clock, &self.header, placed, explicit, out);
+        Ok(Accepted::Placed)
+    }
+
+    /// The upload of one segment ended whole, or a track ended.
+    pub(crate) fn end_segment(&mut self, out: &mut Output) {
+        self.segmenter.close(out);
+    }
+
+    /// A new header is in force from the next chunk on; a different one breaks
+    /// the timeline.
+    pub(crate) fn set_header(
+        &mut self,
+        clock: &mut Clock,
+        published_end: Micros,
+        header: Arc<HeaderObject>,
+        out: &mut Output,
+    ) {
+        if header.id == self.header.id {
+            return;
+        }
+        assert_eq!(
+            header.track.timescale, self.header.track.timescale,
+            "checked by the caller"
+        );
+        let of = self.era.map_or(0, |era| era.number);
+        if self.end.is_some() {
+            let era = clock.break_at(of, published_end);
+            let shift = self.era.map_or(era.shift, |own| own.shift);
+            self.break_into(Era { shift, ..era }, out);
+        }
+        self.header = header;
+        self.wants_sync = true;
+    }
+
+    fn scale(&self) -> Timescale {
+        self.header.track.timescale
+    }
+
+    /// Channel ticks of a decode time in an era.
+    fn place(&self, era: Era, decode_time: u64) -> i64 {
+        let shift = rescale_floor(era.shift.0, 1_000_000, self.scale().get());
+        i64::try_from(decode_time)
+            .unwrap_or(i64::MAX / 2)
+            .saturating_add(shift)
+    }
+
+    /// Decode times of 32 bits wrap (13 h at 90 kHz): the one nearest to where
+    /// the timeline is.
+    fn unwrapped(&self, chunk: &TrackChunk) -> u64 {
+        const TURN: u64 = 1 << 32;
+        if !chunk.wraps || self.end.is_none() {
+            return chunk.decode_time;
+        }
+        let base = self.raw_end & !(TURN - 1);
+        let near = base + chunk.decode_time;
+        // A step back of more than half a turn is a step ahead.
+        if near + TURN / 2 < self.raw_end {
+            near + TURN
+        } else if near > self.raw_end + TURN / 2 && near >= TURN {
+            near - TURN
+        } else {
+            near
+        }
+    }
+
+    fn lie(&self, now: Now, start: i64, incoming: &Incoming) -> Lie {
+        let Some(end) = self.end else {
+            return Lie::Next;
+        };
+        let scale = self.scale();
+        let off_ms = scale.micros(start.saturating_sub(end)).0 / 1000;
+        if self.absorbs(end, start, &incoming.chunk) {
+            return Lie::Next;
+        }
+        if off_ms >= 0 {
+            return if off_ms as u64 <= GAP_MS_MAX {
+                Lie::Gap
+            } else {
+                Lie::Reset {
+                    ahead_ms: Some(off_ms as u64),
+                }
+            };
+        }
+        let by_ms = off_ms.unsigned_abs();
+        let fresh = incoming.session > self.session;
+        let silent = now.mono.ms_since(self.last_accepted) >= SOURCE_SILENT_MS;
+        let confirmed = self.refused_end == Some(incoming.chunk.decode_time);
+        let far = by_ms > 3 * u64::from(self.segmenter.target_s()) * 1000;
+        if confirmed || (fresh && (silent || far)) {
+            return Lie::Reset { ahead_ms: None };
+        }
+        Lie::Behind { by_ms }
+    }
+
+    /// Media behind the end: the same segment once more is nothing new, and so
+    /// is what a second source brings late; time that runs back is a fault.
+    fn behind(&mut self, incoming: &Incoming, by_ms: u64) -> Result<Accepted, Fault> {
+        let repeats = incoming.one_segment || incoming.session != self.session;
+        let recent = by_ms <= self.segmenter.window_ms();
+        if repeats && recent {
+            self.refused_end = None;
+            return Ok(Accepted::Duplicate);
+        }
+        self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
+        let kind = FaultKind::TimeBack { by_ms };
+        Err(Fault::new(None, incoming.chunk.at, kind))
+    }
+
+    fn reset_is_credible(&self, incoming: &Incoming) -> bool {
+        incoming.session > self.session || self.refused_end == Some(incoming.chunk.decode_time)
+    }
+
+    fn refuse(&mut self, incoming: &Incoming, start: i64, ahead_ms: Option<u64>) -> Fault {
+        self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
+        let back = self.end.map_or(0, |end| {
+            self.scale().micros(end.saturating_sub(start)).0 / 1000
+        });
+        let kind = match ahead_ms {
+            Some(by_ms) => FaultKind::TimeAhead { by_ms },
+            None => FaultKind::TimeBack {
+                by_ms: back.max(0) as u64,
+            },
+        };
+        Fault::new(None, incoming.chunk.at, kind)
+    }
+
+    /// Whether a step from `end` to `start` is rounding, not a hole: less than
+    /// one sample.
+    fn absorbs(&self, end: i64, start: i64, chunk: &TrackChunk) -> bool {
+        let sample = chunk
+            .samples
+            .first()
+            .map_or(1, |sample| i64::from(sample.duration));
+        (start - end).abs() < sample.max(2)
+    }
+
+    /// Enters the first era, or a later one that another track began: this
+    /// track's own time goes on, and its next segment carries the break.
+    fn follow(&mut self, clock: &Clock, own: Era, start: i64) {
+        let current = clock.current().unwrap_or(own);
+        let due = self.scale().micros(start) >= current.begins;
+        match self.era {
+            None => self.segmenter.set_first_break(own.number),
+            Some(_) if current.number > own.number && due => {
+                self.segmenter.set_break(current.number);
+                self.era = Some(Era {
+                    shift: own.shift,
+                    ..current
+                });
+                return;
+            }
+            Some(_) => {}
+        }
+        self.era = Some(own);
+    }
+
+    /// Ends the segment under way and goes on in `era`.
+    fn break_into(&mut self, era: Era, out: &mut Output) {
+        self.segmenter.close(out);
+        self.segmenter.set_break(era.number);
+        self.era = Some(era);
+        self.wants_sync = self.header.track.kind == Kind::Video;
+    }
+}
+
+/// What anchors `chunk`, which was whole at `now`.
+pub(crate) fn arrival(scale: Timescale, now: Now, chunk: &TrackChunk) -> Arrival {
+    let micros = |ticks: u64| scale.micros(i64::try_from(ticks).unwrap_or(i64::MAX / 2));
+    Arrival {
+        start: micros(chunk.decode_time),
+        end: micros(chunk.decode_time.saturating_add(chunk.duration)),
+        produced: chunk
+            .producer_time
+            .map(|prft| produced_wall(&prft, scale, chunk.decode_time)),
+        now,
+    }
+}
+
+/// Where a timeline puts what it tells.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// The track it speaks of.
+    pub(crate) track: TrackIndex,
+    /// Changes, in order.
+    pub(crate) changes: Vec<Change>,
+    /// What the encoder should hear of, newest last.
+    pub(crate) complaints: Vec<String>,
+    /// Parts made.
+    pub(crate) parts: u64,
+}
+
+impl Output {
+    /// Nothing told yet.
+    pub(crate) fn new(track: TrackIndex) -> Self {
+        Self {
+            track,
+            changes: Vec::new(),
+            complaints: Vec::new(),
+            parts: 0,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Chunks to parts: merged up to the part target, cut where they would cross it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::media::cmaf::{self, TrackChunk, TrackHeader};
+use crate::media::rope::Rope;
+use crate::media::window::Part;
+use crate::time::{Timescale, rescale_floor};
+
+/// Parts of this share of the target or more are long enough, in percent
+/// (RFC 8216bis section 4.4.4.9).
+const PART_SHARE_MIN: u64 = 85;
+
+/// A chunk and where it lies on the timeline of the channel.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    /// The chunk.
+    pub(super) chunk: TrackChunk,
+    /// Channel time of its first sample, in ticks of the track.
+    pub(super) start: i64,
+}
+
+impl Placed {
+    /// Channel time after its last sample, in ticks.
+    pub(super) fn end(&self) -> i64 {
+        self.start + self.chunk.duration as i64
+    }
+
+    /// Cuts it before sample `at`.
+    pub(super) fn cut(&self, header: &TrackHeader, at: usize) -> Result<(Self, Self), cmaf::Error> {
+        let (head, tail) = cmaf::cut(&self.chunk, header, at)?;
+        let tail = Self {
+            start: self.start + head.duration as i64,
+            chunk: tail,
+        };
+        Ok((
+            Self {
+                start: self.start,
+                chunk: head,
+            },
+            tail,
+        ))
+    }
+}
+
+/// The part under way.
+#[derive(Debug)]
+pub(super) struct PartBuilder {
+    /// Longest part, in ticks; `None` when every segment is one part.
+    target: Option<u64>,
+    scale: Timescale,
+    body: Rope,
+    start: i64,
+    ticks: u64,
+    independent: bool,
+    /// Running number of the next part.
+    next_number: u64,
+}
+
+impl PartBuilder {
+    /// A builder for parts of at most `target_us` microseconds.
+    pub(super) fn new(target_us: Option<u32>, scale: Timescale) -> Self {
+        let target =
+            target_us.map(|us| rescale_floor(i64::from(us), 1_000_000, scale.get()).max(1) as u64);
+        Self {
+            target,
+            scale,
+            body: Rope::new(),
+            start: 0,
+            ticks: 0,
+            independent: false,
+            next_number: 0,
+        }
+    }
+
+    /// Number that a part starting at channel time `start` has: milliseconds,
+    /// so that it follows from media time alone, but never one used before.
+    pub(super) fn number_at(&self, start: i64) -> u64 {
+        let ms = rescale_floor(start, self.scale.get(), 1000).max(0) as u64;
+        ms.max(self.next_number)
+    }
+
+    /// Ticks in the part under way.
+    pub(super) fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Adds a chunk. Parts that are complete go to `out`, in order. What can't
+    /// be cut stays whole, and the text says so.
+    pub(super) fn push(
+        &mut self,
+        header: &TrackHeader,
+        chunk: Placed,
+        out: &mut Vec<Arc<Part>>,
+    ) -> Option<String> {
+        let Some(target) = self.target else {
+            self.append(chunk);
+            return None;
+        };
+        let mut complaint = None;
+        let mut queue = VecDeque::from([chunk]);
+        while let Some(next) = queue.pop_front() {
+            let fits = self.ticks + next.chunk.duration <= target;
+            if !fits && self.ticks * 100 >= target * PART_SHARE_MIN {
+                out.extend(self.close());
+                queue.push_front(next);
+            } else if fits {
+                let step = next.chunk.duration;
+                self.append(next);
+                let full =
+                    self.ticks + step > target && self.ticks * 100 >= target * PART_SHARE_MIN;
+                if full {
+                    out.extend(self.close());
+                }
+            } else {
+                match self.split(header, &next, target) {
+                    Ok((head, tail)) => {
+                        queue.push_front(tail);
+                        queue.push_front(head);
+                    }
+                    Err(reason) => {
+                        out.extend(self.close());
+                        self.append(next);
+                        out.extend(self.close());
+                        complaint = Some(reason);
+                    }
+                }
+            }
+        }
+        complaint
+    }
+
+    /// Ends the part under way, if it has media.
+    pub(super) fn close(&mut self) -> Option<Arc<Part>> {
+        if self.ticks == 0 {
+            return None;
+        }
+        let part = Part {
+            number: self.number_at(self.start),
+            start_ticks: self.start,
+            duration_ticks: self.ticks,
+            independent: self.independent,
+            gap: false,
+            body: std::mem::take(&mut self.body),
+        };
+        self.ticks = 0;
+        self.next_number = part.number + 1;
+        Some(Arc::new(part))
+    }
+
+    /// A part without media.
+    pub(super) fn gap(&mut self, start: i64, ticks: u64) -> Arc<Part> {
+        assert_eq!(self.ticks, 0, "a gap follows a closed part");
+        let number = self.number_at(start);
+        self.next_number = number + 1;
+        Arc::new(Part {
+            number,
+            start_ticks: start,
+            duration_ticks: ticks,
+            independent: false,
+            gap: true,
+            body: Rope::new(),
+        })
+    }
+
+    /// Number of the part that starts at channel time `end`, the end of all
+    /// media so far: what a hint names.
+    pub(super) fn hint(&self, end: i64) -> u64 {
+        self.number_at(end)
+    }
+
+    fn append(&mut self, chunk: Placed) {
+        if self.ticks == 0 {
+            self.start = chunk.start;
+            self.independent = chunk.chunk.is_independent();
+        }
+        self.ticks += chunk.chunk.duration;
+        self.body.push(chunk.chunk.bytes);
+    }
+
+    /// Cuts `chunk` before the sample that would cross the target.
+    fn split(
+        &self,
+        header: &TrackHeader,
+        chunk: &Placed,
+        target: u64,
+    ) -> Result<(Placed, Placed), String> {
+        let room = target - self.ticks;
+        let mut ticks = 0u64;
+        let crossing = chunk.chunk.samples.iter().position(|sample| {
+            ticks += u64::from(sample.duration);
+            ticks > room
+        });
+        match crossing {
+            Some(at) if at > 0 => chunk.cut(header, at).map_err(|error| error.to_string()),
+            _ => Err(format!(
+                "a sample of {} ticks is longer than the rest of its part, {room}",
+                chunk
+                    .chunk
+                    .samples
+                    .first()
+                    .map_or(0, |sample| sample.duration)
+            )),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Parts to segments: where a segment ends, its number and its date.
+
+use std::sync::Arc;
+
+use crate::media::channel::{Change, Targets};
+use crate::media::clock::{Clock, Grid};
+use crate::media::cmaf::{Kind, TrackHeader};
+use crate::media::timeline::Output;
+use crate::media::timeline::parts::{PartBuilder, Placed};
+use crate::media::window::{HeaderObject, Part, Segment};
+use crate::time::{Timescale, rescale_floor};
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Segmenter {
+    scale: Timescale,
+    kind: Kind,
+    targets: Targets,
+    grid: Grid,
+    /// Shortest segment cut where the uploads don't say, in ticks.
+    shortest: i64,
+    parts: PartBuilder,
+    open: Option<Segment>,
+    /// Last part of the open segment, kept back until it is known whether the
+    /// segment ends with it: both are published as one version.
+    held: Option<Arc<Part>>,
+    next_msn: Option<u64>,
+    /// Discontinuities so far.
+    breaks: u64,
+    /// The next segment begins after this many, if more than `breaks`.
+    pending_break: Option<u64>,
+    /// Duration of the newest segment, and whether the one before was equal:
+    /// then the end of the next one is foreseen.
+    last_ticks: Option<u64>,
+    regular: bool,
+}
+
+impl Segmenter {
+    pub(super) fn new(track: &TrackHeader, targets: &Targets, grid: Grid, segment_ms: u64) -> Self {
+        let scale = track.timescale;
+        Self {
+            scale,
+            kind: track.kind,
+            targets: *targets,
+            grid,
+            shortest: rescale_floor(segment_ms as i64, 1000, scale.get()),
+            parts: PartBuilder::new(targets.part_us, scale),
+            open: None,
+            held: None,
+            next_msn: None,
+            breaks: 0,
+            pending_break: None,
+            last_ticks: None,
+            regular: false,
+        }
+    }
+
+    pub(super) fn target_s(&self) -> u32 {
+        self.targets.segment_s
+    }
+
+    pub(super) fn window_ms(&self) -> u64 {
+        self.targets.window_ms
+    }
+
+    /// Whether the next segment stands behind a discontinuity.
+    pub(super) fn is_broken(&self) -> bool {
+        self.pending_break.is_some() && self.open.is_none()
+    }
+
+    /// The next segment carries discontinuity number `number`.
+    pub(super) fn set_break(&mut self, number: u64) {
+        assert!(number > self.breaks, "discontinuities only rise");
+        self.pending_break = Some(number);
+        self.regular = false;
+    }
+
+    /// The first segment of this track is of the era `number`.
+    pub(super) fn set_first_break(&mut self, number: u64) {
+        if number > 0 {
+            self.pending_break = Some(number);
+        }
+    }
+
+    /// Adds a chunk that follows on the last, or on a gap or break.
+    /// `explicit` is set where an upload brings one segment, and says whether
+    /// this chunk is its first.
+    pub(super) fn push(
+        &mut self,
+        clock: &Clock,
+        header: &Arc<HeaderObject>,
+        chunk: Placed,
+        explicit: Option<bool>,
+        out: &mut Output,
+    ) {
+        let mut rest = Some(chunk);
+        while let Some(chunk) = rest.take() {
+            if self.begins_segment(&chunk, explicit) {
+                self.close(out);
+            }
+            let head = match self.inner_cut(&chunk, explicit) {
+                Some(at) => match chunk.cut(&header.track, at) {
+                    Ok((head, tail)) => {
+                        rest = Some(tail);
+                        head
+                    }
+                    Err(error) => {
+                        out.complaints.push(error.to_string());
+                        chunk
+                    }
+                },
+                None => chunk,
+            };
+            self.append(clock, header, head, explicit, out);
+            if rest.is_some() {
+                self.close(out);
+            }
+        }
+    }
+
+    /// Ends the open segment with all media it has.
+    pub(super) fn close(&mut self, out: &mut Output) {
+        let last = self.parts.close();
+        let held = self.held.take();
+        out.parts += u64::from(last.is_some());
+        let Some(mut segment) = self.open.take() else {
+            assert!(
+                last.is_none() && held.is_none(),
+                "parts belong to an open segment"
+            );
+            return;
+        };
+        for part in held.into_iter().chain(last) {
+            segment.duration_ticks += part.duration_ticks;
+            segment.parts.push(part);
+        }
+        if segment.parts.is_empty() {
+            self.next_msn = Some(segment.msn);
+            return;
+        }
+        if !segment.gap {
+            self.regular = self.last_ticks == Some(segment.duration_ticks);
+            self.last_ticks = Some(segment.duration_ticks);
+        }
+        let next_part = self.parts.hint(segment.end_ticks());
+        let segment = Arc::new(segment);
+        out.changes.push(Change::Close {
+            track: out.track,
+            segment,
+            next_part,
+        });
+    }
+
+    /// Fills `from..to` with gap segments.
+    pub(super) fn gap(
+        &mut self,
+        clock: &Clock,
+        header: &Arc<HeaderObject>,
+        from: i64,
+        to: i64,
+        out: &mut Output,
+    ) {
+        self.close(out);
+        let mut at = from;
+        while at < to {
+            // One cell of the grid at a time, and no sliver at the end.
+            let line = self.grid.next_line(at, self.scale);
+            let step = (line - at).clamp(1, i64::from(self.targets.segment_s) * self.second());
+            let end = if to - (at + step) < step / 4 {
+                to
+            } else {
+                (at + step).min(to)
+            };
+            let end = end.min(at + self.longest());
+            self.begin(clock, header, at, 0, out);
+            let part = self.parts.gap(at, (end - at) as u64);
+            let open = self.open.as_mut().expect("just begun");
+            open.gap = true;
+            self.held = Some(part);
+            self.close(out);
+            at = end;
+        }
+        self.regular = false;
+    }
+
+    fn second(&self) -> i64 {
+        i64::from(self.scale.get())
+    }
+
+    /// Longest segment whose rounded duration is within the target.
+    fn longest(&self) -> i64 {
+        i64::from(self.targets.segment_s) * self.second() + (self.second() - 1) / 2
+    }
+
+    /// Whether the open segment ends in front of `chunk`.
+    fn begins_segment(&self, chunk: &Placed, explicit: Option<bool>) -> bool {
+        let Some(open) = &self.open else { return false };
+        let elapsed = chunk.start - open.start_ticks;
+        if elapsed <= 0 {
+            return false;
+        }
+        if elapsed + chunk.chunk.duration as i64 > self.longest() {
+            return true;
+        }
+        match explicit {
+            Some(first) => first,
+            None if self.kind == Kind::Video => {
+                chunk.chunk.is_independent() && elapsed >= self.shortest - self.second() / 20
+            }
+            None => chunk.start + chunk.chunk.duration as i64 / 2 >= self.line(open),
+        }
+    }
+
+    /// Index of a sync sample inside `chunk` at which a new segment is due, for
+    /// encoders whose chunks run across their keyframes.
+    fn inner_cut(&self, chunk: &Placed, explicit: Option<bool>) -> Option<usize> {
+        if explicit.is_some() || self.kind != Kind::Video {
+            return None;
+        }
+        let begins = self
+            .open
+            .as_ref()
+            .map_or(chunk.start, |open| open.start_ticks);
+        let due = self.shortest - self.second() / 20;
+        let mut at = chunk.start;
+        for (index, sample) in chunk.chunk.samples.iter().enumerate() {
+            if index > 0 && sample.is_sync() && at - begins >= due {
+                return Some(index);
+            }
+            at += i64::from(sample.duration);
+        }
+        None
+    }
+
+    fn line(&self, open: &Segment) -> i64 {
+        self.grid.next_line(open.start_ticks, self.scale)
+    }
+
+    fn append(
+        &mut self,
+        clock: &Clock,
+        header: &Arc<HeaderObject>,
+        chunk: Placed,
+        explicit: Option<bool>,
+        out: &mut Output,
+    ) {
+        if self.open.is_none() {
+            if self.kind == Kind::Video && !chunk.chunk.is_independent() {
+                out.complaints
+                    .push("a segment does not begin with a sync sample".to_owned());
+            }
+            let shift = chunk.chunk.presentation_shift - header.track.edit_shift_ticks;
+            self.begin(clock, header, chunk.start, shift, out);
+        }
+        let (end, step) = (chunk.end(), chunk.chunk.duration);
+        let mut made = Vec::new();
+        out.complaints
+            .extend(self.parts.push(&header.track, chunk, &mut made));
+        let ends = self.ends(end, step, explicit);
+        if ends != Ends::No {
+            made.extend(self.parts.close());
+        }
+        out.parts += made.len() as u64;
+        self.publish(made, ends, out);
+    }
+
+    /// What is known, after media up to `end`, of the end of the open segment.
+    fn ends(&self, end: i64, step: u64, explicit: Option<bool>) -> Ends {
+        let Some(open) = &self.open else {
+            return Ends::No;
+        };
+        let elapsed = (end - open.start_ticks).max(0) as u64;
+        let foreseen = self
+            .last_ticks
+            .is_some_and(|last| elapsed + step / 2 >= last);
+        match (explicit, self.kind) {
+            // The end of the upload tells, at once.
+            (Some(_), _) => {
+                if foreseen {
+                    Ends::Perhaps
+                } else {
+                    Ends::No
+                }
+            }
+            (None, Kind::Video) => match self.last_ticks {
+                Some(last) if self.regular && elapsed == last => Ends::Yes,
+                _ if foreseen => Ends::Perhaps,
+                _ => Ends::No,
+            },
+            (None, _) if end + step as i64 / 2 >= self.line(open) => Ends::Yes,
+            (None, _) => Ends::No,
+        }
+    }
+
+    fn publish(&mut self, made: Vec<Arc<Part>>, ends: Ends, out: &mut Output) {
+        let mut ready: Vec<_> = self.held.take().into_iter().chain(made).collect();
+        if ends != Ends::No {
+            self.held = ready.pop();
+        }
+        let open = self.open.as_mut().expect("a segment is open");
+        let any = !ready.is_empty();
+        for part in ready {
+            open.duration_ticks += part.duration_ticks;
+            open.parts.push(part);
+        }
+        if ends == Ends::Yes {
+            self.close(out);
+        } else if any && self.targets.part_us.is_some() {
+            let next_part = self.parts.hint(open.end_ticks());
+            let segment = Arc::new(open.clone());
+            out.changes.push(Change::Open {
+                track: out.track,
+                segment,
+                next_part,
+            });
+        }
+    }
+
+    /// Opens the segment that starts at decode time `start`, shown `shift`
+    /// ticks later.
+    fn begin(
+        &mut self,
+        clock: &Clock,
+        header: &Arc<HeaderObject>,
+        start: i64,
+        shift: i64,
+        out: &mut Output,
+    ) {
+        assert!(self.open.is_none(), "one segment is open at a time");
+        let msn = self
+            .next_msn
+            .unwrap_or_else(|| self.grid.number(start, self.scale));
+        let mut msn = msn;
+        let number = self.pending_break.take().unwrap_or(self.breaks);
+        // Breaks that this track had no media for still count: one empty gap
+        // segment for each keeps the discontinuity numbers of all tracks equal.
+        let first = self.next_msn.is_none();
+        while !first && self.breaks + 1 < number {
+            self.breaks += 1;
+            let gap = self.segment(clock, header, msn, (start, 0), true);
+            let part = self.parts.gap(start, 0);
+            let next_part = self.parts.hint(start);
+            let segment = Arc::new(Segment {
+                gap: true,
+                parts: vec![part],
+                ..gap
+            });
+            out.changes.push(Change::Close {
+                track: out.track,
+                segment,
+                next_part,
+            });
+            msn += 1;
+        }
+        let discontinuity = number > self.breaks;
+        self.breaks = number;
+        self.open = Some(self.segment(clock, header, msn, (start, shift), discontinuity && !first));
+        self.next_msn = Some(msn + 1);
+    }
+
+    fn segment(
+        &self,
+        clock: &Clock,
+        header: &Arc<HeaderObject>,
+        msn: u64,
+        (start, shift): (i64, i64),
+        discontinuity: bool,
+    ) -> Segment {
+        let wall = clock.wall(self.scale.micros(start.saturating_add(shift)));
+        Segment {
+            msn,
+            start_ticks: start,
+            duration_ticks: 0,
+            wall,
+            discontinuity,
+            discontinuity_number: self.breaks,
+            header: Arc::clone(header),
+            gap: false,
+            parts: Vec::new(),
+        }
+    }
+}
+
+/// Whether the open segment ends with the media it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    No,
+    /// Known with the next chunk, or the end of the upload.
+    Perhaps,
+    Yes,
+}
