@@ -6,5 +6,6 @@
 pub mod bmff;
 pub mod channel;
 pub mod cmaf;
+pub mod probe;
 pub mod rope;
 pub mod window;
