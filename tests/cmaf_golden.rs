@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use headwater::media::probe::Probe;
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut entries: Vec<PathBuf> = entries.collect();
     entries.sort();
     entries
@@ -40,11 +42,17 @@ const PIECE_BYTES: usize = 1021;
 fn check(case: &Path) {
     let mut probe = Probe::new();
     for body in entries(case) {
-        if matches!(body.extension().and_then(|ext| ext.to_str()), Some("txt" | "md")) {
+        if matches!(
+            body.extension().and_then(|ext| ext.to_str()),
+            Some("txt" | "md")
+        ) {
             continue;
         }
         probe.begin(name(&body));
-        fs::read(&body).unwrap().chunks(PIECE_BYTES).for_each(|piece| probe.push(piece));
+        fs::read(&body)
+            .unwrap()
+            .chunks(PIECE_BYTES)
+            .for_each(|piece| probe.push(piece));
     }
     let seen = probe.finish().to_string();
     let expected = case.join("expect.txt");

@@ -154,7 +154,10 @@ impl Probe {
         self.end_body();
         self.parser = Parser::new();
         self.body_has_chunk = false;
-        self.report.bodies.push(BodyReport { name: name.into(), ..BodyReport::default() });
+        self.report.bodies.push(BodyReport {
+            name: name.into(),
+            ..BodyReport::default()
+        });
     }
 
     /// Takes bytes of the body under way. After an error the rest of the body
@@ -189,7 +192,10 @@ impl Probe {
     }
 
     fn body(&mut self) -> &mut BodyReport {
-        self.report.bodies.last_mut().expect("push and begin open a body")
+        self.report
+            .bodies
+            .last_mut()
+            .expect("push and begin open a body")
     }
 
     fn fail(&mut self, error: &Error) {
@@ -215,16 +221,25 @@ impl Probe {
     fn note_header(&mut self, header: Header) {
         let at = self.parser.position() - header.bytes.len() as u64;
         let digests: Vec<u64> = header.tracks.iter().map(|track| track.digest).collect();
-        self.body().notes.push(Note::Header { digests: digests.clone() });
+        self.body().notes.push(Note::Header {
+            digests: digests.clone(),
+        });
         if let Some(before) = &self.header {
             let same = before.tracks.iter().map(|track| track.digest).eq(digests);
-            let what = if same { "the same header again" } else { "another header" };
+            let what = if same {
+                "the same header again"
+            } else {
+                "another header"
+            };
             self.complain(at, format_args!("{what}"));
         }
         for track in &header.tracks {
             let id = track.track_id;
             if track.codec.starts_with("hev1") {
-                self.complain(at, format_args!("track {id}: Apple devices want hvc1, not hev1"));
+                self.complain(
+                    at,
+                    format_args!("track {id}: Apple devices want hvc1, not hev1"),
+                );
             }
             if track.bitrate.is_none() && matches!(track.kind, Kind::Video | Kind::Audio) {
                 self.complain(at, format_args!("track {id}: no btrt"));
@@ -260,13 +275,22 @@ impl Probe {
             self.complain(chunk.at, format_args!("mfhd {number} comes after {last}"));
         }
         if !self.body_has_chunk && !chunk.styp {
-            self.complain(chunk.at, format_args!("no styp in front of the first chunk"));
+            self.complain(
+                chunk.at,
+                format_args!("no styp in front of the first chunk"),
+            );
         }
         if !self.body_has_chunk && chunk.producer_time.is_none() {
-            self.complain(chunk.at, format_args!("no prft in front of the first chunk"));
+            self.complain(
+                chunk.at,
+                format_args!("no prft in front of the first chunk"),
+            );
         }
         let to_payload = (chunk.payload_from - chunk.prefix_len) as i64;
-        let first_run = chunk.fragments.first().and_then(|fragment| fragment.runs.first());
+        let first_run = chunk
+            .fragments
+            .first()
+            .and_then(|fragment| fragment.runs.first());
         if let Some(offset) = first_run.and_then(|run| run.data_offset)
             && chunk.fragments[0].base != cmaf::DataBase::File(0)
             && i64::from(offset) != to_payload
@@ -288,17 +312,29 @@ impl Probe {
         let sync: Vec<usize> = (0..track.samples.len())
             .filter(|index| track.samples[*index].is_sync())
             .collect();
-        if let Some(known) = self.report.tracks.iter_mut().find(|known| known.track_id == id) {
+        if let Some(known) = self
+            .report
+            .tracks
+            .iter_mut()
+            .find(|known| known.track_id == id)
+        {
             known.chunks += 1;
             known.samples += track.samples.len() as u64;
             known.sync_samples += sync.len() as u64;
             known.duration_ticks += track.duration;
-            known.media_bytes +=
-                track.samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
+            known.media_bytes += track
+                .samples
+                .iter()
+                .map(|sample| u64::from(sample.size))
+                .sum::<u64>();
         }
         self.complain_of_time(chunk.at, header, track);
         let all = sync.len() == track.samples.len();
-        let sync_samples = if all { SyncSamples::All } else { SyncSamples::At(sync) };
+        let sync_samples = if all {
+            SyncSamples::All
+        } else {
+            SyncSamples::At(sync)
+        };
         self.body().notes.push(Note::Chunk(ChunkReport {
             at: chunk.at,
             track_id: id,
@@ -320,7 +356,9 @@ impl Probe {
         let id = header.track_id;
         let last_sample = track.samples.last().map_or(0, |sample| sample.duration);
         let end = track.decode_time.wrapping_add(track.duration);
-        let Some((expected, sample)) = self.ends.insert(id, (end, last_sample)) else { return };
+        let Some((expected, sample)) = self.ends.insert(id, (end, last_sample)) else {
+            return;
+        };
         let time = track.decode_time;
         let off = i128::from(time) - i128::from(expected);
         if off == 0 {
@@ -372,7 +410,8 @@ impl TrackReport {
     /// Bits a second over all media seen.
     pub fn measured_bps(&self) -> u64 {
         let bits = u128::from(self.media_bytes) * 8 * u128::from(self.timescale);
-        bits.checked_div(u128::from(self.duration_ticks)).unwrap_or(0) as u64
+        bits.checked_div(u128::from(self.duration_ticks))
+            .unwrap_or(0) as u64
     }
 }
 
@@ -419,11 +458,22 @@ impl fmt::Display for TrackReport {
 
 impl fmt::Display for BodyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} bytes", if self.name.is_empty() { "body" } else { &self.name }, self.bytes)?;
+        writeln!(
+            f,
+            "{}: {} bytes",
+            if self.name.is_empty() {
+                "body"
+            } else {
+                &self.name
+            },
+            self.bytes
+        )?;
         for note in &self.notes {
             writeln!(f, "  {note}")?;
         }
-        self.error.iter().try_for_each(|error| writeln!(f, "  error: {error}"))
+        self.error
+            .iter()
+            .try_for_each(|error| writeln!(f, "  error: {error}"))
     }
 }
 
@@ -432,7 +482,9 @@ impl fmt::Display for Note {
         match self {
             Self::Header { digests } => {
                 f.write_str("header")?;
-                digests.iter().try_for_each(|digest| write!(f, " {digest:016x}"))
+                digests
+                    .iter()
+                    .try_for_each(|digest| write!(f, " {digest:016x}"))
             }
             Self::Chunk(chunk) => write!(f, "{chunk}"),
             Self::End => f.write_str("end of the track (mfra)"),
@@ -455,10 +507,16 @@ impl fmt::Display for ChunkReport {
             SyncSamples::At(at) if at.is_empty() => f.write_str("none sync")?,
             SyncSamples::At(at) => write!(f, "sync {at:?}")?,
         }
-        let marks = [(self.styp, "styp"), (self.last, "last"), (self.slate, "slate")];
+        let marks = [
+            (self.styp, "styp"),
+            (self.last, "last"),
+            (self.slate, "slate"),
+        ];
         for (_, mark) in marks.iter().filter(|(set, _)| *set) {
             write!(f, ", {mark}")?;
         }
-        self.producer_time.iter().try_for_each(|time| write!(f, ", produced {time}"))
+        self.producer_time
+            .iter()
+            .try_for_each(|time| write!(f, ", produced {time}"))
     }
 }

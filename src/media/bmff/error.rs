@@ -100,7 +100,11 @@ pub enum ErrorKind {
 impl Error {
     /// An error at `at`, outside all boxes until [`Error::inside`] is called.
     pub fn new(at: u64, kind: ErrorKind) -> Self {
-        Self { at, path: SmallVec::new(), kind }
+        Self {
+            at,
+            path: SmallVec::new(),
+            kind,
+        }
     }
 
     /// The same error, seen from the parent of the boxes named so far.
@@ -134,7 +138,10 @@ impl fmt::Display for ErrorKind {
                 write!(f, "box {name} makes {size} bytes, above {max}")
             }
             Self::BeyondParent { name, size, left } => {
-                write!(f, "box {name} claims {size} bytes, its parent has {left} left")
+                write!(
+                    f,
+                    "box {name} claims {size} bytes, its parent has {left} left"
+                )
             }
             Self::Short { need, left } => write!(f, "a field of {need} bytes, {left} left"),
             Self::TooMany { what, count, max } => write!(f, "{what} {count} is above {max}"),
@@ -164,7 +171,11 @@ mod tests {
 
     #[test]
     fn an_error_says_byte_boxes_and_reason() {
-        let kind = ErrorKind::TooMany { what: "sample count", count: 70_000, max: 16_384 };
+        let kind = ErrorKind::TooMany {
+            what: "sample count",
+            count: 70_000,
+            max: 16_384,
+        };
         let error = Error::new(1234, kind)
             .inside(FourCc(*b"trun"))
             .inside(FourCc(*b"traf"))

@@ -54,13 +54,19 @@ impl BoxHeader {
     /// A size of 0, "to the end of the file", is refused: a pushed stream has
     /// no end that would close the box.
     pub fn read(bytes: &[u8]) -> Result<Option<Self>, ErrorKind> {
-        let Some((size, rest)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
-        let Some((name, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+        let Some((size, rest)) = bytes.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let Some((name, rest)) = rest.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
         let name = FourCc(*name);
         let (size, len) = match u32::from_be_bytes(*size) {
             0 => return Err(ErrorKind::SizeOpen { name }),
             1 => {
-                let Some((large, _)) = rest.split_first_chunk::<8>() else { return Ok(None) };
+                let Some((large, _)) = rest.split_first_chunk::<8>() else {
+                    return Ok(None);
+                };
                 (u64::from_be_bytes(*large), BOX_HEADER_BYTES_MAX)
             }
             small => (u64::from(small), 8),
@@ -84,9 +90,25 @@ mod tests {
     #[test]
     fn iso_14496_12_section_4_2_sizes_of_32_and_64_bits() {
         let small = BoxHeader::read(b"\0\0\0\x09moof+").unwrap().unwrap();
-        assert_eq!(small, BoxHeader { name: FourCc(*b"moof"), size: 9, len: 8 });
-        let large = BoxHeader::read(b"\0\0\0\x01mdat\0\0\0\x01\0\0\0\0").unwrap().unwrap();
-        assert_eq!(large, BoxHeader { name: FourCc(*b"mdat"), size: 1 << 32, len: 16 });
+        assert_eq!(
+            small,
+            BoxHeader {
+                name: FourCc(*b"moof"),
+                size: 9,
+                len: 8
+            }
+        );
+        let large = BoxHeader::read(b"\0\0\0\x01mdat\0\0\0\x01\0\0\0\0")
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            large,
+            BoxHeader {
+                name: FourCc(*b"mdat"),
+                size: 1 << 32,
+                len: 16
+            }
+        );
         assert_eq!(large.payload(), (1 << 32) - 16);
     }
 
@@ -102,7 +124,10 @@ mod tests {
     #[test]
     fn sizes_that_cannot_be_are_refused() {
         let name = FourCc(*b"mdat");
-        assert_eq!(BoxHeader::read(b"\0\0\0\0mdat"), Err(ErrorKind::SizeOpen { name }));
+        assert_eq!(
+            BoxHeader::read(b"\0\0\0\0mdat"),
+            Err(ErrorKind::SizeOpen { name })
+        );
         assert_eq!(
             BoxHeader::read(b"\0\0\0\x07mdat"),
             Err(ErrorKind::SizeBelowHeader { name, size: 7 })

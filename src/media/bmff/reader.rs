@@ -52,7 +52,10 @@ impl<'a> Reader<'a> {
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
         let Some((taken, rest)) = self.bytes.split_at_checked(len) else {
             let left = self.bytes.len() as u64;
-            return Err(self.error(ErrorKind::Short { need: len as u64, left }));
+            return Err(self.error(ErrorKind::Short {
+                need: len as u64,
+                left,
+            }));
         };
         self.bytes = rest;
         self.at += len as u64;
@@ -92,7 +95,11 @@ impl<'a> Reader<'a> {
 
     /// An unsigned integer of 32 bits in version 0 of a box, of 64 in others.
     pub fn u32_or_u64(&mut self, version: u8) -> Result<u64, Error> {
-        if version == 0 { self.u32().map(u64::from) } else { self.u64() }
+        if version == 0 {
+            self.u32().map(u64::from)
+        } else {
+            self.u64()
+        }
     }
 
     /// A name.
@@ -126,7 +133,10 @@ impl<'a> Reader<'a> {
         let (at, left) = (self.at, self.bytes.len() as u64);
         let header = BoxHeader::read(self.bytes).map_err(|kind| self.error(kind))?;
         let Some(header) = header else {
-            return Err(self.error(ErrorKind::Short { need: 8.max(left + 1), left }));
+            return Err(self.error(ErrorKind::Short {
+                need: 8.max(left + 1),
+                left,
+            }));
         };
         let (name, size) = (header.name, header.size);
         if size > left {
@@ -134,7 +144,12 @@ impl<'a> Reader<'a> {
         }
         let bytes = self.take(size as usize)?;
         let payload = Reader::new(&bytes[header.len..], at + header.len as u64);
-        Ok(Some(Child { name, at, bytes, payload }))
+        Ok(Some(Child {
+            name,
+            at,
+            bytes,
+            payload,
+        }))
     }
 
     /// Visits every box to the end; an error from `visit` gets the name of the
@@ -156,7 +171,9 @@ mod tests {
 
     #[test]
     fn fields_come_in_order_and_the_missing_one_is_named() {
-        let bytes = [1, 0, 2, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xfe, b'h', b'i', 0, 9];
+        let bytes = [
+            1, 0, 2, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xfe, b'h', b'i', 0, 9,
+        ];
         let mut reader = Reader::new(&bytes, 100);
         assert_eq!(reader.u8(), Ok(1));
         assert_eq!(reader.u16(), Ok(2));
@@ -165,7 +182,10 @@ mod tests {
         assert_eq!(reader.c_string(), b"hi");
         assert_eq!(reader.at(), 114);
         let error = reader.u16().unwrap_err();
-        assert_eq!((error.at, error.kind), (114, ErrorKind::Short { need: 2, left: 1 }));
+        assert_eq!(
+            (error.at, error.kind),
+            (114, ErrorKind::Short { need: 2, left: 1 })
+        );
         assert_eq!(reader.c_string(), [9]);
         assert!(reader.is_empty());
     }

@@ -131,7 +131,9 @@ fn codec_string(format: FourCc, config: Option<Child<'_>>, at: u64) -> Result<St
 fn avc(format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
     config.u8()?; // configurationVersion
     let [profile, constraints, level] = config.array()?;
-    Ok(format!("{format}.{profile:02x}{constraints:02x}{level:02x}"))
+    Ok(format!(
+        "{format}.{profile:02x}{constraints:02x}{level:02x}"
+    ))
 }
 
 /// ISO/IEC 14496-15 annex E.3: profile space and profile, compatibility flags
@@ -146,7 +148,10 @@ fn hevc(format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
     let tier = if profile & 0x20 == 0 { 'L' } else { 'H' };
     let profile = profile & 0x1f;
     let mut out = format!("{format}.{space}{profile}.{compatibility:X}.{tier}{level}");
-    let used = constraints.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let used = constraints
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
     for byte in &constraints[..used] {
         let _ = write!(out, ".{byte:X}");
     }
@@ -223,7 +228,9 @@ fn descriptor<'a>(reader: &mut Reader<'a>, tag: u8) -> Result<Reader<'a>, Error>
             return Ok(Reader::new(reader.take(len)?, from));
         }
     }
-    Err(at.error(ErrorKind::Invalid("a descriptor size of more than four bytes")))
+    Err(at.error(ErrorKind::Invalid(
+        "a descriptor size of more than four bytes",
+    )))
 }
 
 /// Encapsulation of Opus in ISOBMFF section 4.3.2.
@@ -235,7 +242,9 @@ fn opus_channels(mut config: Reader<'_>) -> Result<u8, Error> {
 /// The codecs parameter that a mime box gives, else IMSC1 text or image as the
 /// schema tells.
 fn timed_text(text: &[&[u8]], mime: Option<&[u8]>) -> String {
-    let mime = mime.and_then(|mime| std::str::from_utf8(mime).ok()).unwrap_or("");
+    let mime = mime
+        .and_then(|mime| std::str::from_utf8(mime).ok())
+        .unwrap_or("");
     if let Some((_, codecs)) = mime.split_once("codecs=") {
         let codecs = codecs.trim_matches('"');
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
@@ -244,5 +253,10 @@ fn timed_text(text: &[&[u8]], mime: Option<&[u8]>) -> String {
         }
     }
     let names_images = |field: &&[u8]| field.windows(5).any(|word| word == b"image");
-    if text.iter().any(names_images) { "stpp.ttml.im1i" } else { "stpp.ttml.im1t" }.into()
+    if text.iter().any(names_images) {
+        "stpp.ttml.im1i"
+    } else {
+        "stpp.ttml.im1t"
+    }
+    .into()
 }

@@ -21,7 +21,10 @@ pub fn cut(
     header: &TrackHeader,
     at: usize,
 ) -> Result<(TrackChunk, TrackChunk), Error> {
-    assert!(0 < at && at < chunk.samples.len(), "a cut lies between two samples");
+    assert!(
+        0 < at && at < chunk.samples.len(),
+        "a cut lies between two samples"
+    );
     let elsewhere = |mut error: Error| {
         error.at = error.at.saturating_add(chunk.at);
         error
@@ -46,7 +49,11 @@ pub fn cut(
         ..chunk.clone()
     };
     let next_time = chunk.decode_time.wrapping_add(duration);
-    let decode_time = if chunk.wraps { next_time & 0xffff_ffff } else { next_time };
+    let decode_time = if chunk.wraps {
+        next_time & 0xffff_ffff
+    } else {
+        next_time
+    };
     let second = TrackChunk {
         bytes: write(&source, &[], decode_time, after, &media_after),
         decode_time,
@@ -77,7 +84,10 @@ fn media_of(source: &Chunk, header: &TrackHeader) -> Result<SmallVec<[Range<usiz
         let error = Error::new(fragment.at, kind);
         error.inside(FourCc(*b"traf")).inside(FourCc(*b"moof"))
     };
-    let fixed = fragment.extras.iter().find(|extra| !matches!(&extra.name.0, b"free" | b"skip"));
+    let fixed = fragment
+        .extras
+        .iter()
+        .find(|extra| !matches!(&extra.name.0, b"free" | b"skip"));
     if let Some(extra) = fixed {
         return Err(error(ErrorKind::Unsplittable(extra.name)));
     }

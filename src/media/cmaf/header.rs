@@ -22,7 +22,11 @@ impl Header {
                 b"trak" => {
                     let (count, max) = (traks.len() as u64 + 1, limits::HEADER_TRACKS_MAX as u64);
                     if count > max {
-                        let kind = ErrorKind::TooMany { what: "track count", count, max };
+                        let kind = ErrorKind::TooMany {
+                            what: "track count",
+                            count,
+                            max,
+                        };
                         return Err(Error::new(child.at, kind));
                     }
                     traks.push(Trak::read(&child)?);
@@ -49,7 +53,11 @@ impl Header {
                 let error = Error::new(trak.at, ErrorKind::Invalid("a second track of this id"));
                 return Err(error.inside(FourCc(*b"trak")));
             }
-            let own = if alone { bytes.clone() } else { header_of(moov, &bytes, trak.track_id)? };
+            let own = if alone {
+                bytes.clone()
+            } else {
+                header_of(moov, &bytes, trak.track_id)?
+            };
             let found = defaults.iter().find(|(id, _)| *id == trak.track_id);
             let defaults = found.map_or_else(SampleDefaults::default, |(_, defaults)| *defaults);
             tracks.push(trak.finish(movie_timescale, defaults, own));
@@ -113,7 +121,10 @@ impl Trak {
         let missing = |name: &[u8; 4]| in_media(missing(media_at, name));
         let timescale = media.timescale.ok_or_else(|| missing(b"mdhd"))?;
         let timescale = Timescale::new(timescale).ok_or_else(|| {
-            in_media(Error::new(media_at, ErrorKind::Invalid("a timescale of zero")))
+            in_media(Error::new(
+                media_at,
+                ErrorKind::Invalid("a timescale of zero"),
+            ))
         })?;
         let handler = media.handler.ok_or_else(|| missing(b"hdlr"))?;
         let kind = kind_of(handler)
@@ -124,7 +135,15 @@ impl Trak {
             in_media(error.inside(FourCc(*b"stbl")).inside(FourCc(*b"minf")))
         })?;
         let language = media.extended_language.or(media.language);
-        Ok(Self { at: trak.at, track_id, kind, timescale, language, edits, entry })
+        Ok(Self {
+            at: trak.at,
+            track_id,
+            kind,
+            timescale,
+            language,
+            edits,
+            entry,
+        })
     }
 
     fn finish(self, movie_timescale: u32, defaults: SampleDefaults, bytes: Bytes) -> TrackHeader {
@@ -251,7 +270,14 @@ fn read_trex(mut payload: Reader<'_>) -> Result<(u32, SampleDefaults), Error> {
     let track_id = payload.u32()?;
     payload.u32()?; // default_sample_description_index
     let (duration, size, flags) = (payload.u32()?, payload.u32()?, payload.u32()?);
-    Ok((track_id, SampleDefaults { duration, size, flags }))
+    Ok((
+        track_id,
+        SampleDefaults {
+            duration,
+            size,
+            flags,
+        },
+    ))
 }
 
 /// The header of one track of several: other traks, their trex and mehd, which
@@ -304,7 +330,11 @@ fn header_of(moov: &Child<'_>, bytes: &Bytes, track_id: u32) -> Result<Bytes, Er
 /// that an encoder that was started again is known by its header.
 fn digest(bytes: &[u8]) -> u64 {
     let mut masked = bytes.to_vec();
-    mask_dates(&mut masked, Reader::new(bytes, 0), &[b"moov", b"trak", b"mdia"]);
+    mask_dates(
+        &mut masked,
+        Reader::new(bytes, 0),
+        &[b"moov", b"trak", b"mdia"],
+    );
     masked.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

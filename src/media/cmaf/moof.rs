@@ -62,7 +62,11 @@ impl SegmentType {
         while let Some(name) = brand {
             out.last |= name == *b"lmsg";
             out.slate |= name == *b"slat";
-            brand = if payload.is_empty() { None } else { Some(payload.four_cc()?) };
+            brand = if payload.is_empty() {
+                None
+            } else {
+                Some(payload.four_cc()?)
+            };
         }
         Ok(out)
     }
@@ -76,10 +80,18 @@ impl ProducerTime {
         let (seconds, fraction) = (payload.u32()?, payload.u32()?);
         let media_time = payload.u32_or_u64(version)?;
         // RFC 2030 section 3: with the top bit clear the time is past 2036.
-        let era = if seconds & 0x8000_0000 == 0 { 1i64 << 32 } else { 0 };
+        let era = if seconds & 0x8000_0000 == 0 {
+            1i64 << 32
+        } else {
+            0
+        };
         let unix_s = i64::from(seconds) + era - NTP_TO_UNIX_S;
         let micros = (u64::from(fraction) * 1_000_000) >> 32;
-        Ok(Self { track_id, wall: Wall(unix_s * 1_000_000 + micros as i64), media_time })
+        Ok(Self {
+            track_id,
+            wall: Wall(unix_s * 1_000_000 + micros as i64),
+            media_time,
+        })
     }
 }
 
@@ -99,7 +111,11 @@ impl Moof {
                     let count = fragments.len() as u64 + 1;
                     let max = limits::HEADER_TRACKS_MAX as u64;
                     if count > max {
-                        let kind = ErrorKind::TooMany { what: "traf count", count, max };
+                        let kind = ErrorKind::TooMany {
+                            what: "traf count",
+                            count,
+                            max,
+                        };
                         return Err(Error::new(child.at, kind));
                     }
                     fragments.push(Fragment::read(&child, moof.at)?);
@@ -113,7 +129,10 @@ impl Moof {
         if fragments.is_empty() {
             return Err(missing(b"traf"));
         }
-        Ok(Self { sequence_number, fragments })
+        Ok(Self {
+            sequence_number,
+            fragments,
+        })
     }
 }
 
@@ -128,7 +147,11 @@ impl Fragment {
             boxes += 1;
             let max = limits::FRAGMENT_BOXES_MAX as u64;
             if boxes > max {
-                let kind = ErrorKind::TooMany { what: "box count of a traf", count: boxes, max };
+                let kind = ErrorKind::TooMany {
+                    what: "box count of a traf",
+                    count: boxes,
+                    max,
+                };
                 return Err(Error::new(child.at, kind));
             }
             let repeated = || Err(Error::new(child.at, ErrorKind::Repeated(child.name)));
@@ -169,7 +192,11 @@ impl Fragment {
             DataBase::Previous
         };
         let mut field = |present: u32| -> Result<Option<u32>, Error> {
-            if flags & present == 0 { Ok(None) } else { payload.u32().map(Some) }
+            if flags & present == 0 {
+                Ok(None)
+            } else {
+                payload.u32().map(Some)
+            }
         };
         Ok(Self {
             track_id,
@@ -206,25 +233,54 @@ impl Run {
         *samples_before += u64::from(count);
         let max = limits::CHUNK_SAMPLES_MAX as u64;
         if *samples_before > max {
-            let kind = ErrorKind::TooMany { what: "sample count", count: *samples_before, max };
+            let kind = ErrorKind::TooMany {
+                what: "sample count",
+                count: *samples_before,
+                max,
+            };
             return Err(count_at.error(kind));
         }
-        let data_offset = if flags & TRUN_DATA_OFFSET == 0 { None } else { Some(payload.i32()?) };
-        let first_flags = if flags & TRUN_FIRST_FLAGS == 0 { None } else { Some(payload.u32()?) };
+        let data_offset = if flags & TRUN_DATA_OFFSET == 0 {
+            None
+        } else {
+            Some(payload.i32()?)
+        };
+        let first_flags = if flags & TRUN_FIRST_FLAGS == 0 {
+            None
+        } else {
+            Some(payload.u32()?)
+        };
         let (has_durations, has_sizes) = (flags & TRUN_DURATION != 0, flags & TRUN_SIZE != 0);
         let (has_flags, has_cts) = (flags & TRUN_FLAGS != 0, flags & TRUN_CTS != 0);
         let mut samples = Vec::with_capacity(count as usize);
         for _ in 0..count {
-            let mut field =
-                |present: bool| if present { payload.u32() } else { Ok::<u32, Error>(0) };
+            let mut field = |present: bool| {
+                if present {
+                    payload.u32()
+                } else {
+                    Ok::<u32, Error>(0)
+                }
+            };
             let (duration, size) = (field(has_durations)?, field(has_sizes)?);
             let flags = field(has_flags)?;
             // Signed in version 1. In version 0 no true offset needs the top
             // bit, but some muxers write negative ones.
             let cts = field(has_cts)? as i32;
-            samples.push(Sample { duration, size, flags, cts });
+            samples.push(Sample {
+                duration,
+                size,
+                flags,
+                cts,
+            });
         }
-        Ok(Self { data_offset, first_flags, has_durations, has_sizes, has_flags, samples })
+        Ok(Self {
+            data_offset,
+            first_flags,
+            has_durations,
+            has_sizes,
+            has_flags,
+            samples,
+        })
     }
 }
 
@@ -248,17 +304,22 @@ pub(super) fn places(
     for (index, fragment) in fragments.iter().enumerate() {
         let base = match fragment.base {
             DataBase::Moof => 0,
-            DataBase::File(offset) => {
-                i64::try_from(offset).ok()?.checked_sub(i64::try_from(moof_at).ok()?)?
-            }
+            DataBase::File(offset) => i64::try_from(offset)
+                .ok()?
+                .checked_sub(i64::try_from(moof_at).ok()?)?,
             DataBase::Previous => previous_end,
         };
         let mut end = base;
         let mut of_fragment = SmallVec::new();
         for run in &fragment.runs {
-            let from = run.data_offset.map_or(Some(end), |offset| base.checked_add(offset.into()))?;
+            let from = run
+                .data_offset
+                .map_or(Some(end), |offset| base.checked_add(offset.into()))?;
             let len = if run.has_sizes {
-                run.samples.iter().map(|sample| i64::from(sample.size)).sum::<i64>()
+                run.samples
+                    .iter()
+                    .map(|sample| i64::from(sample.size))
+                    .sum::<i64>()
             } else {
                 i64::from(default_size(index)?) * run.samples.len() as i64
             };

@@ -47,9 +47,16 @@ pub struct Parser {
 #[derive(Debug)]
 enum State {
     /// In a box header.
-    Header { bytes: [u8; BOX_HEADER_BYTES_MAX], have: usize },
+    Header {
+        bytes: [u8; BOX_HEADER_BYTES_MAX],
+        have: usize,
+    },
     /// In a box that is kept whole in `lead`.
-    Lead { name: FourCc, from: usize, left: u64 },
+    Lead {
+        name: FourCc,
+        from: usize,
+        left: u64,
+    },
     /// In an mdat.
     Media { left: u64 },
     /// In a box that is dropped.
@@ -58,7 +65,10 @@ enum State {
 
 impl Default for State {
     fn default() -> Self {
-        Self::Header { bytes: [0; BOX_HEADER_BYTES_MAX], have: 0 }
+        Self::Header {
+            bytes: [0; BOX_HEADER_BYTES_MAX],
+            have: 0,
+        }
     }
 }
 
@@ -140,7 +150,11 @@ impl Parser {
                     self.lead.extend_from_slice(taken);
                     let left = left - taken.len() as u64;
                     self.state = State::Lead { name, from, left };
-                    if left == 0 { self.end_lead(name, from)? } else { None }
+                    if left == 0 {
+                        self.end_lead(name, from)?
+                    } else {
+                        None
+                    }
                 }
                 State::Media { left } => {
                     let taken = self.take(input, left);
@@ -152,7 +166,11 @@ impl Parser {
                 State::Dropped { name, left } => {
                     let left = left - self.take(input, left).len() as u64;
                     self.state = State::Dropped { name, left };
-                    if left == 0 { self.end_dropped(name) } else { None }
+                    if left == 0 {
+                        self.end_dropped(name)
+                    } else {
+                        None
+                    }
                 }
             };
             if event.is_some() {
@@ -245,19 +263,31 @@ impl Parser {
         let size = header.size.saturating_add(before as u64);
         let max = limits::CHUNK_BYTES_MAX;
         if size > max {
-            return Err(Error::new(at, ErrorKind::TooLarge { name: header.name, size, max }));
+            return Err(Error::new(
+                at,
+                ErrorKind::TooLarge {
+                    name: header.name,
+                    size,
+                    max,
+                },
+            ));
         }
         self.body_claimed = size as usize;
         if self.body.is_empty() {
             pending.payload_from = before + raw.len();
-            let first = self.body_claimed.min(limits::CHUNK_RESERVE_BYTES_MAX).max(before);
+            let first = self
+                .body_claimed
+                .min(limits::CHUNK_RESERVE_BYTES_MAX)
+                .max(before);
             self.body = Vec::with_capacity(first);
             self.body.extend_from_slice(&self.lead);
             self.lead.clear();
             self.lead.shrink_to(LEAD_BYTES_KEPT);
         }
         self.extend_body(raw);
-        self.state = State::Media { left: header.payload() };
+        self.state = State::Media {
+            left: header.payload(),
+        };
         Ok(())
     }
 
@@ -277,7 +307,9 @@ impl Parser {
         let bytes = &self.lead[from..];
         let at = self.position - bytes.len() as u64;
         let inside = |error: Error| error.inside(name);
-        let child = Reader::new(bytes, at).child()?.expect("a box that was kept whole");
+        let child = Reader::new(bytes, at)
+            .child()?
+            .expect("a box that was kept whole");
         match &name.0 {
             b"styp" => {
                 self.segment_type = Some(SegmentType::read(child.payload).map_err(inside)?);
@@ -350,7 +382,9 @@ impl Parser {
 /// they can be known without the header's defaults. Offsets that no chunk can
 /// have are left for [`super::resolve`] to refuse.
 fn needed_bytes(chunk: &Chunk) -> usize {
-    let places = moof::places(&chunk.fragments, chunk.moof_at, |index| chunk.fragments[index].size);
+    let places = moof::places(&chunk.fragments, chunk.moof_at, |index| {
+        chunk.fragments[index].size
+    });
     let places = places.unwrap_or_default();
     let filled = places.iter().flatten().filter(|place| place.len > 0);
     let ends = filled.map(|place| place.from.saturating_add(place.len));

@@ -7,7 +7,9 @@ use smallvec::SmallVec;
 
 use super::moof::{self, Place};
 use super::write::NewChunk;
-use super::{Chunk, DataBase, Fragment, Header, Kind, ProducerTime, Sample, SampleDefaults, TrackChunk};
+use super::{
+    Chunk, DataBase, Fragment, Header, Kind, ProducerTime, Sample, SampleDefaults, TrackChunk,
+};
 use crate::media::bmff::{Error, ErrorKind, FourCc, Reader};
 
 /// The chunks of the tracks in `chunk`, each with its index in `header.tracks`,
@@ -25,13 +27,19 @@ pub fn resolve(
 ) -> Result<SmallVec<[(usize, TrackChunk); 1]>, Error> {
     let indexes = track_indexes(chunk, header)?;
     let defaults = |at: usize| chunk.fragments[at].defaults(&header.tracks[indexes[at]].defaults);
-    let places = moof::places(&chunk.fragments, chunk.moof_at, |at| Some(defaults(at).size));
-    let places = places.filter(|places| all_inside(chunk, places)).ok_or_else(|| {
-        Error::new(chunk.moof_at, ErrorKind::SamplesOutsideMdat).inside(FourCc(*b"moof"))
-    })?;
+    let places = moof::places(&chunk.fragments, chunk.moof_at, |at| {
+        Some(defaults(at).size)
+    });
+    let places = places
+        .filter(|places| all_inside(chunk, places))
+        .ok_or_else(|| {
+            Error::new(chunk.moof_at, ErrorKind::SamplesOutsideMdat).inside(FourCc(*b"moof"))
+        })?;
 
     let as_it_came = chunk.fragments.len() == 1 && chunk.fragments[0].base == DataBase::Moof;
-    let has_video = indexes.iter().any(|index| header.tracks[*index].kind == Kind::Video);
+    let has_video = indexes
+        .iter()
+        .any(|index| header.tracks[*index].kind == Kind::Video);
     let mut out = SmallVec::new();
     for (at, fragment) in chunk.fragments.iter().enumerate() {
         let samples = samples(fragment, defaults(at));
@@ -65,10 +73,14 @@ pub(super) fn all_inside(chunk: &Chunk, places: &[SmallVec<[Place; 1]>]) -> bool
     let first = (chunk.payload_from - chunk.prefix_len) as i64;
     let end = (chunk.bytes.len() - chunk.prefix_len) as i64;
     let mut left = end - first;
-    places.iter().flatten().filter(|place| place.len > 0).all(|place| {
-        left = left.saturating_sub(place.len);
-        place.from >= first && place.from.saturating_add(place.len) <= end && left >= 0
-    })
+    places
+        .iter()
+        .flatten()
+        .filter(|place| place.len > 0)
+        .all(|place| {
+            left = left.saturating_sub(place.len);
+            place.from >= first && place.from.saturating_add(place.len) <= end && left >= 0
+        })
 }
 
 /// For every fragment the index of its track in the header.
@@ -100,8 +112,16 @@ fn samples(fragment: &Fragment, defaults: SampleDefaults) -> Vec<Sample> {
         for (at, sample) in run.samples.iter().enumerate() {
             let first_flags = if at == 0 { run.first_flags } else { None };
             out.push(Sample {
-                duration: if run.has_durations { sample.duration } else { defaults.duration },
-                size: if run.has_sizes { sample.size } else { defaults.size },
+                duration: if run.has_durations {
+                    sample.duration
+                } else {
+                    defaults.duration
+                },
+                size: if run.has_sizes {
+                    sample.size
+                } else {
+                    defaults.size
+                },
                 flags: if run.has_flags {
                     sample.flags
                 } else {
@@ -156,7 +176,9 @@ fn producer_time(chunk: &Chunk, track_id: u32) -> Option<ProducerTime> {
     let mut found = None;
     let _ = prefix(chunk).each(|child| {
         if child.name == *b"prft" && found.is_none() {
-            found = ProducerTime::read(child.payload).ok().filter(|time| time.track_id == track_id);
+            found = ProducerTime::read(child.payload)
+                .ok()
+                .filter(|time| time.track_id == track_id);
         }
         Ok(())
     });

@@ -35,7 +35,13 @@ impl NewChunk<'_> {
     pub(super) fn write(&self) -> Bytes {
         let media_len: usize = self.media.iter().map(Range::len).sum();
         let extras_len: usize = self.extras.iter().map(|extra| extra.len()).sum();
-        let tfhd_len = HEADER + 8 + if self.description_index.is_some() { 4 } else { 0 };
+        let tfhd_len = HEADER
+            + 8
+            + if self.description_index.is_some() {
+                4
+            } else {
+                0
+            };
         let tfdt_len = HEADER + 4 + if self.wraps { 4 } else { 8 };
         let trun_len = HEADER + 12 + 16 * self.samples.len();
         let traf_len = HEADER + tfhd_len + tfdt_len + trun_len + extras_len;
@@ -58,14 +64,36 @@ impl NewChunk<'_> {
         if self.wraps {
             words(&mut out, &[0, self.decode_time as u32]);
         } else {
-            words(&mut out, &[1 << 24, (self.decode_time >> 32) as u32, self.decode_time as u32]);
+            words(
+                &mut out,
+                &[
+                    1 << 24,
+                    (self.decode_time >> 32) as u32,
+                    self.decode_time as u32,
+                ],
+            );
         }
         header(&mut out, trun_len, b"trun");
         let fields = TRUN_DATA_OFFSET | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS | TRUN_CTS;
         let data_offset = moof_len + HEADER;
-        words(&mut out, &[1 << 24 | fields, self.samples.len() as u32, data_offset as u32]);
+        words(
+            &mut out,
+            &[
+                1 << 24 | fields,
+                self.samples.len() as u32,
+                data_offset as u32,
+            ],
+        );
         for sample in self.samples {
-            words(&mut out, &[sample.duration, sample.size, sample.flags, sample.cts as u32]);
+            words(
+                &mut out,
+                &[
+                    sample.duration,
+                    sample.size,
+                    sample.flags,
+                    sample.cts as u32,
+                ],
+            );
         }
         for extra in self.extras {
             out.extend_from_slice(extra);
