@@ -50,8 +50,9 @@ pub const CHUNK_RESERVE_BYTES_MAX: usize = 256 * 1024;
 pub const CHUNK_SAMPLES_MAX: usize = 16 * 1024;
 /// Tracks in one CMAF header or muxed upload.
 pub const HEADER_TRACKS_MAX: usize = 8;
-/// Depth of nested boxes that is followed.
-pub const BOX_DEPTH_MAX: usize = 12;
+/// Boxes in one traf, truns included. CMAF has one trun; muxers that interleave
+/// finely write some dozens.
+pub const FRAGMENT_BOXES_MAX: usize = 512;
 
 /// Tracks of one channel. A ladder of 8, 8 languages, subtitles and metadata.
 pub const CHANNEL_TRACKS_MAX: usize = 48;

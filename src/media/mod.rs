@@ -10,6 +10,7 @@ pub mod cmaf;
 pub mod fault;
 pub mod publisher;
 mod rates;
+pub mod probe;
 pub mod rope;
 mod targets;
 mod timeline;

@@ -5,11 +5,27 @@
 //! (ISO/IEC 23000-19 section 7.3); a chunk begins with the first box before its
 //! moof that belongs to it. HTTP chunk boundaries, file names and content types
 //! say nothing here. Payload of mdat is moved, never read.
+//!
+//! A [`Parser`] turns bytes into [`Event`]s; [`resolve`] turns a [`Chunk`] and
+//! the [`Header`] in force into one [`TrackChunk`] a track; [`cut`] splits one.
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::media::bmff::FourCc;
 use crate::time::{Timescale, Wall};
+
+mod codec;
+mod cut;
+mod header;
+mod moof;
+mod parser;
+mod resolve;
+mod write;
+
+pub use cut::cut;
+pub use parser::Parser;
+pub use resolve::resolve;
 
 /// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,23 +141,30 @@ pub enum Event {
     End,
 }
 
-/// A chunk of one or more tracks, exactly as it came.
+/// A chunk of one or more tracks, as it came but for sidx, which is left out:
+/// its offsets would be wrong once chunks are grouped anew, and no player of
+/// live media reads it.
 #[derive(Clone, Debug)]
 pub struct Chunk {
     /// All its boxes: prefix, moof, mdat.
     pub bytes: Bytes,
-    /// Position of the first byte of `bytes` in the body.
+    /// Position in the body of the first box of the chunk.
     pub at: u64,
+    /// Position in the body of its moof.
+    pub moof_at: u64,
     /// Whether a styp stands in front: the source begins a segment here.
     pub styp: bool,
     /// Brand `lmsg` in styp: last segment of the track.
     pub last: bool,
     /// Brand `slat` in styp: filler that gives way to real media.
     pub slate: bool,
-    /// prft in front of it.
+    /// prft in front of it; the first one when there are several.
     pub producer_time: Option<ProducerTime>,
     /// Bytes before the moof.
     pub prefix_len: usize,
+    /// Bytes before the first byte of media, which follows the header of the
+    /// first mdat.
+    pub payload_from: usize,
     /// `sequence_number` of mfhd.
     pub sequence_number: u32,
     /// One entry a traf, as parsed, before the defaults of a header are known.
@@ -185,8 +208,68 @@ impl TrackChunk {
 }
 
 /// One traf as parsed; defaults of the header are not applied yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
     /// From tfhd.
     pub track_id: u32,
+    /// Position of the traf in the body.
+    pub at: u64,
+    /// From tfdt, as sent.
+    pub decode_time: u64,
+    /// Whether tfdt was of version 0 and so wraps at 2^32.
+    pub wraps: bool,
+    /// What data offsets count from.
+    pub base: DataBase,
+    /// `sample_description_index` of tfhd, where present.
+    pub description_index: Option<u32>,
+    /// `default_sample_duration` of tfhd, where present.
+    pub duration: Option<u32>,
+    /// `default_sample_size` of tfhd, where present.
+    pub size: Option<u32>,
+    /// `default_sample_flags` of tfhd, where present.
+    pub flags: Option<u32>,
+    /// Its truns in order.
+    pub runs: SmallVec<[Run; 1]>,
+    /// Its other boxes.
+    pub extras: SmallVec<[Extra; 1]>,
+}
+
+/// What the data offsets of a fragment count from (ISO/IEC 14496-12 section
+/// 8.8.7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataBase {
+    /// The moof: `default-base-is-moof`, the one form CMAF allows.
+    Moof,
+    /// A position in the file: `base_data_offset`.
+    File(u64),
+    /// The end of the fragment before, or the moof for the first one.
+    Previous,
+}
+
+/// One trun as parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Start of its data from the base; absent when it follows the run before.
+    pub data_offset: Option<i32>,
+    /// Flags of its first sample.
+    pub first_flags: Option<u32>,
+    /// Whether `samples` hold durations of their own.
+    pub has_durations: bool,
+    /// Whether `samples` hold sizes of their own.
+    pub has_sizes: bool,
+    /// Whether `samples` hold flags of their own.
+    pub has_flags: bool,
+    /// Samples in decode order; fields that the trun does not give are zero.
+    pub samples: Vec<Sample>,
+}
+
+/// A box of a traf besides tfhd, tfdt and trun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// Type of the box.
+    pub name: FourCc,
+    /// Where it starts, in bytes from the start of the moof.
+    pub from: usize,
+    /// Bytes of the box.
+    pub len: usize,
 }

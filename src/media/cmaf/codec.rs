@@ -1,0 +1,262 @@
+//! Sample entries and the codec strings of RFC 6381.
+//!
+//! Only the few bytes that a codec string needs are read; what a decoder makes
+//! of the rest is its own affair.
+
+use std::fmt::Write as _;
+
+use crate::media::bmff::{Child, Error, ErrorKind, FourCc, Reader};
+use crate::media::cmaf::Kind;
+
+/// What the first sample entry of a track says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct SampleEntry {
+    pub(super) codec: String,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) sample_rate: u32,
+    pub(super) channels: u32,
+    pub(super) bitrate: Option<u32>,
+    pub(super) encrypted: bool,
+}
+
+/// The boxes of a sample entry that are read.
+#[derive(Default)]
+struct Parts<'a> {
+    format: Option<FourCc>,
+    config: Option<Child<'a>>,
+    mime: Option<&'a [u8]>,
+    bitrate: Option<u32>,
+}
+
+impl SampleEntry {
+    /// Reads one box of stsd (ISO/IEC 14496-12 section 8.5.2).
+    pub(super) fn read(entry: &Child<'_>, kind: Kind) -> Result<Self, Error> {
+        let mut out = Self::default();
+        let mut payload = entry.payload;
+        payload.take(8)?; // reserved, data_reference_index
+        let mut text = Vec::new();
+        match kind {
+            Kind::Video => {
+                payload.take(16)?;
+                (out.width, out.height) = (payload.u16()?.into(), payload.u16()?.into());
+                payload.take(50)?;
+            }
+            Kind::Audio => {
+                payload.take(8)?;
+                out.channels = payload.u16()?.into();
+                payload.take(6)?;
+                out.sample_rate = payload.u32()? >> 16;
+            }
+            Kind::Text if entry.name == *b"stpp" => {
+                for _ in 0..3 {
+                    text.push(payload.c_string()); // namespace, schema_location, mime types
+                }
+            }
+            // Others begin with strings or boxes that no codec string needs.
+            Kind::Text | Kind::Metadata => payload.take(payload.rest().len()).map(drop)?,
+        }
+        let mut parts = Parts::default();
+        payload.each(|child| parts.visit(child))?;
+        out.encrypted = entry.name == *b"encv" || entry.name == *b"enca";
+        out.bitrate = parts.bitrate;
+        let format = if out.encrypted {
+            let missing = Error::new(entry.at, ErrorKind::Missing(FourCc(*b"frma")));
+            parts.format.ok_or(missing)?
+        } else {
+            entry.name
+        };
+        if format == *b"stpp" {
+            out.codec = timed_text(&text, parts.mime);
+            return Ok(out);
+        }
+        out.codec = codec_string(format, parts.config, entry.at)?;
+        if let Some(config) = parts.config.filter(|config| config.name == *b"dOps") {
+            out.channels = opus_channels(config.payload)?.into();
+        }
+        Ok(out)
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn visit(&mut self, child: Child<'a>) -> Result<(), Error> {
+        let mut payload = child.payload;
+        match &child.name.0 {
+            b"avcC" | b"hvcC" | b"av1C" | b"vpcC" | b"esds" | b"dOps" => self.config = Some(child),
+            b"mime" => {
+                payload.version_and_flags()?;
+                self.mime = Some(payload.c_string());
+            }
+            b"btrt" => {
+                payload.u32()?; // bufferSizeDB
+                let (peak, average) = (payload.u32()?, payload.u32()?);
+                self.bitrate = [average, peak].into_iter().find(|rate| *rate > 0);
+            }
+            b"sinf" => payload.each(|inner| {
+                if inner.name == *b"frma" {
+                    let mut payload = inner.payload;
+                    self.format = Some(payload.four_cc()?);
+                }
+                Ok(())
+            })?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The codec string of a sample entry. An entry that is not known here gives
+/// its bare name, so that new codecs pass.
+fn codec_string(format: FourCc, config: Option<Child<'_>>, at: u64) -> Result<String, Error> {
+    let need = |name: &[u8; 4]| {
+        let missing = Error::new(at, ErrorKind::Missing(FourCc(*name)));
+        config.filter(|config| config.name == *name).ok_or(missing)
+    };
+    let named = |name: &[u8; 4], read: fn(FourCc, Reader<'_>) -> Result<String, Error>| {
+        let config = need(name)?;
+        read(format, config.payload).map_err(|error| error.inside(config.name))
+    };
+    match &format.0 {
+        b"avc1" | b"avc3" => named(b"avcC", avc),
+        b"hvc1" | b"hev1" => named(b"hvcC", hevc),
+        b"av01" => named(b"av1C", av1),
+        b"vp09" | b"vp08" => named(b"vpcC", vp9),
+        b"mp4a" => named(b"esds", mp4a),
+        b"Opus" => Ok("opus".into()),
+        other => Ok(other.escape_ascii().to_string().trim_end().to_owned()),
+    }
+}
+
+/// RFC 6381 section 3.3: profile, constraints and level of the avcC.
+fn avc(format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
+    config.u8()?; // configurationVersion
+    let [profile, constraints, level] = config.array()?;
+    Ok(format!(
+        "{format}.{profile:02x}{constraints:02x}{level:02x}"
+    ))
+}
+
+/// ISO/IEC 14496-15 annex E.3: profile space and profile, compatibility flags
+/// in reverse bit order, tier and level, constraints without trailing zeros.
+fn hevc(format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
+    config.u8()?; // configurationVersion
+    let profile = config.u8()?;
+    let compatibility = config.u32()?.reverse_bits();
+    let constraints: [u8; 6] = config.array()?;
+    let level = config.u8()?;
+    let space = ["", "A", "B", "C"][usize::from(profile >> 6)];
+    let tier = if profile & 0x20 == 0 { 'L' } else { 'H' };
+    let profile = profile & 0x1f;
+    let mut out = format!("{format}.{space}{profile}.{compatibility:X}.{tier}{level}");
+    let used = constraints
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    for byte in &constraints[..used] {
+        let _ = write!(out, ".{byte:X}");
+    }
+    Ok(out)
+}
+
+/// AV1 in ISOBMFF section 5: profile, level and tier, bit depth.
+fn av1(_format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
+    config.u8()?; // marker, version
+    let (profile_level, depth) = (config.u8()?, config.u8()?);
+    let (profile, level) = (profile_level >> 5, profile_level & 0x1f);
+    let tier = if depth & 0x80 == 0 { 'M' } else { 'H' };
+    let (high, twelve) = (depth & 0x40 != 0, depth & 0x20 != 0);
+    let bits = match (high, twelve) {
+        (false, _) => 8,
+        (true, true) if profile == 2 => 12,
+        (true, _) => 10,
+    };
+    Ok(format!("av01.{profile}.{level:02}{tier}.{bits:02}"))
+}
+
+/// VP Codec ISO Media File Format Binding, "Codecs Parameter String".
+fn vp9(format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
+    config.version_and_flags()?;
+    let (profile, level, depth) = (config.u8()?, config.u8()?, config.u8()? >> 4);
+    Ok(format!("{format}.{profile:02}.{level:02}.{depth:02}"))
+}
+
+/// RFC 6381 section 3.3: the object type indication in hexadecimal and, for
+/// MPEG-4 audio, the audio object type in decimal.
+fn mp4a(_format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
+    config.version_and_flags()?;
+    let mut es = descriptor(&mut config, 0x03)?;
+    es.u16()?; // ES_ID
+    let flags = es.u8()?;
+    if flags & 0x80 != 0 {
+        es.u16()?; // dependsOn_ES_ID
+    }
+    if flags & 0x40 != 0 {
+        let len = es.u8()?;
+        es.take(len.into())?; // URL
+    }
+    if flags & 0x20 != 0 {
+        es.u16()?; // OCR_ES_Id
+    }
+    let mut decoder = descriptor(&mut es, 0x04)?;
+    let object_type = decoder.u8()?;
+    decoder.take(12)?; // stream type, buffer size, bit rates
+    if object_type != 0x40 {
+        return Ok(format!("mp4a.{object_type:02x}"));
+    }
+    let mut specific = descriptor(&mut decoder, 0x05)?;
+    let first = specific.u8()?;
+    let audio_object_type = match first >> 3 {
+        31 => 32 + ((first & 0x07) << 3 | specific.u8()? >> 5),
+        plain => plain,
+    };
+    Ok(format!("mp4a.40.{audio_object_type}"))
+}
+
+/// The content of the next descriptor, which must have this tag (ISO/IEC
+/// 14496-1 section 8.3.3).
+fn descriptor<'a>(reader: &mut Reader<'a>, tag: u8) -> Result<Reader<'a>, Error> {
+    let at = *reader;
+    if reader.u8()? != tag {
+        return Err(at.error(ErrorKind::Invalid("a descriptor out of place")));
+    }
+    let mut len = 0usize;
+    for _ in 0..4 {
+        let byte = reader.u8()?;
+        len = len << 7 | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            let from = reader.at();
+            return Ok(Reader::new(reader.take(len)?, from));
+        }
+    }
+    Err(at.error(ErrorKind::Invalid(
+        "a descriptor size of more than four bytes",
+    )))
+}
+
+/// Encapsulation of Opus in ISOBMFF section 4.3.2.
+fn opus_channels(mut config: Reader<'_>) -> Result<u8, Error> {
+    config.u8()?; // Version
+    config.u8()
+}
+
+/// The codecs parameter that a mime box gives, else IMSC1 text or image as the
+/// schema tells.
+fn timed_text(text: &[&[u8]], mime: Option<&[u8]>) -> String {
+    let mime = mime
+        .and_then(|mime| std::str::from_utf8(mime).ok())
+        .unwrap_or("");
+    if let Some((_, codecs)) = mime.split_once("codecs=") {
+        let codecs = codecs.trim_matches('"');
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
+        if codecs.len() <= 64 && !codecs.is_empty() && codecs.chars().all(plain) {
+            return format!("stpp.{}", codecs.strip_prefix("stpp.").unwrap_or(codecs));
+        }
+    }
+    let names_images = |field: &&[u8]| field.windows(5).any(|word| word == b"image");
+    if text.iter().any(names_images) {
+        "stpp.ttml.im1i"
+    } else {
+        "stpp.ttml.im1t"
+    }
+    .into()
+}

@@ -1,0 +1,137 @@
+//! Splits a chunk of one track between two samples.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::moof;
+use super::resolve::{all_inside, extent, media_ranges};
+use super::write::NewChunk;
+use super::{Chunk, Event, Parser, Sample, TrackChunk, TrackHeader};
+use crate::media::bmff::{Error, ErrorKind, FourCc};
+
+/// The chunk before sample `at`, and the chunk from it on. Both are written
+/// anew; styp, prft and the rest of the prefix stay with the first.
+///
+/// Refused when the traf holds boxes whose content depends on the positions of
+/// samples, as encrypted media does. Panics unless `0 < at < samples.len()`.
+pub fn cut(
+    chunk: &TrackChunk,
+    header: &TrackHeader,
+    at: usize,
+) -> Result<(TrackChunk, TrackChunk), Error> {
+    assert!(
+        0 < at && at < chunk.samples.len(),
+        "a cut lies between two samples"
+    );
+    let elsewhere = |mut error: Error| {
+        error.at = error.at.saturating_add(chunk.at);
+        error
+    };
+    let source = parse(chunk).map_err(elsewhere)?;
+    let media = media_of(&source, header).map_err(elsewhere)?;
+    let (before, after) = chunk.samples.split_at(at);
+    let bytes: u64 = before.iter().map(|sample| u64::from(sample.size)).sum();
+    let (media_before, media_after) = split_ranges(&media, bytes as usize);
+
+    let prefix = &source.bytes[..source.prefix_len];
+    let (duration, presentation_shift) = extent(before);
+    let (rest, rest_shift) = extent(after);
+    if duration == 0 || rest == 0 {
+        return Err(Error::new(chunk.at, ErrorKind::NoDuration));
+    }
+    let first = TrackChunk {
+        bytes: write(&source, prefix, chunk.decode_time, before, &media_before),
+        duration,
+        presentation_shift,
+        samples: before.to_vec(),
+        ..chunk.clone()
+    };
+    let next_time = chunk.decode_time.wrapping_add(duration);
+    let decode_time = if chunk.wraps {
+        next_time & 0xffff_ffff
+    } else {
+        next_time
+    };
+    let second = TrackChunk {
+        bytes: write(&source, &[], decode_time, after, &media_after),
+        decode_time,
+        duration: rest,
+        presentation_shift: rest_shift,
+        samples: after.to_vec(),
+        styp: false,
+        producer_time: None,
+        ..chunk.clone()
+    };
+    Ok((first, second))
+}
+
+/// Parses the bytes of the chunk again; a cut is too rare to keep what was
+/// learned the first time.
+fn parse(chunk: &TrackChunk) -> Result<Chunk, Error> {
+    let mut parser = Parser::new();
+    match parser.push(&mut &chunk.bytes[..])? {
+        Some(Event::Chunk(source)) => Ok(source),
+        _ => Err(Error::new(parser.position(), ErrorKind::Truncated)),
+    }
+}
+
+/// Where the media lies, if it may be moved.
+fn media_of(source: &Chunk, header: &TrackHeader) -> Result<SmallVec<[Range<usize>; 1]>, Error> {
+    let fragment = &source.fragments[0];
+    let error = |kind| {
+        let error = Error::new(fragment.at, kind);
+        error.inside(FourCc(*b"traf")).inside(FourCc(*b"moof"))
+    };
+    let fixed = fragment
+        .extras
+        .iter()
+        .find(|extra| !matches!(&extra.name.0, b"free" | b"skip"));
+    if let Some(extra) = fixed {
+        return Err(error(ErrorKind::Unsplittable(extra.name)));
+    }
+    let size = fragment.defaults(&header.defaults).size;
+    let places = moof::places(&source.fragments, source.moof_at, |_| Some(size));
+    let places = places.filter(|places| source.fragments.len() == 1 && all_inside(source, places));
+    let places = places.ok_or_else(|| error(ErrorKind::SamplesOutsideMdat))?;
+    Ok(media_ranges(source, &places[0]))
+}
+
+type Ranges = SmallVec<[Range<usize>; 1]>;
+
+/// The first `bytes` of the ranges, and the rest of them.
+fn split_ranges(ranges: &[Range<usize>], bytes: usize) -> (Ranges, Ranges) {
+    let (mut before, mut after) = (Ranges::new(), Ranges::new());
+    let mut left = bytes;
+    for range in ranges {
+        let middle = range.start + left.min(range.len());
+        left -= middle - range.start;
+        before.extend((range.start < middle).then(|| range.start..middle));
+        after.extend((middle < range.end).then(|| middle..range.end));
+    }
+    (before, after)
+}
+
+fn write(
+    source: &Chunk,
+    prefix: &[u8],
+    decode_time: u64,
+    samples: &[Sample],
+    media: &[Range<usize>],
+) -> Bytes {
+    let fragment = &source.fragments[0];
+    let new = NewChunk {
+        prefix,
+        sequence_number: source.sequence_number,
+        track_id: fragment.track_id,
+        description_index: fragment.description_index,
+        decode_time,
+        wraps: fragment.wraps,
+        samples,
+        extras: &[],
+        media,
+        source: &source.bytes,
+    };
+    new.write()
+}

@@ -1,0 +1,364 @@
+//! CMAF headers: from moov to tracks.
+
+use bytes::Bytes;
+
+use super::codec::SampleEntry;
+use super::write;
+use super::{Header, Kind, SampleDefaults, TrackHeader};
+use crate::limits;
+use crate::media::bmff::{Child, Error, ErrorKind, FourCc, Reader};
+use crate::time::{Timescale, rescale_nearest};
+
+impl Header {
+    /// Reads a whole moov box; `bytes` are the boxes of the header, which end
+    /// with it.
+    pub(super) fn read(moov: &Child<'_>, bytes: Bytes) -> Result<Self, Error> {
+        let mut movie_timescale = None;
+        let mut traks: Vec<Trak> = Vec::new();
+        let mut defaults = Vec::new();
+        moov.payload.each(|child| {
+            match &child.name.0 {
+                b"mvhd" => movie_timescale = Some(timed_header(child.payload)?.1),
+                b"trak" => {
+                    let (count, max) = (traks.len() as u64 + 1, limits::HEADER_TRACKS_MAX as u64);
+                    if count > max {
+                        let kind = ErrorKind::TooMany {
+                            what: "track count",
+                            count,
+                            max,
+                        };
+                        return Err(Error::new(child.at, kind));
+                    }
+                    traks.push(Trak::read(&child)?);
+                }
+                b"mvex" => child.payload.each(|child| {
+                    if child.name == *b"trex" && defaults.len() < limits::HEADER_TRACKS_MAX {
+                        defaults.push(read_trex(child.payload)?);
+                    }
+                    Ok(())
+                })?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let missing = |name: &[u8; 4]| Error::new(moov.at, ErrorKind::Missing(FourCc(*name)));
+        let movie_timescale = movie_timescale.ok_or_else(|| missing(b"mvhd"))?;
+        if traks.is_empty() {
+            return Err(missing(b"trak"));
+        }
+        let alone = traks.len() == 1;
+        let mut tracks: Vec<TrackHeader> = Vec::with_capacity(traks.len());
+        for trak in traks {
+            if tracks.iter().any(|track| track.track_id == trak.track_id) {
+                let error = Error::new(trak.at, ErrorKind::Invalid("a second track of this id"));
+                return Err(error.inside(FourCc(*b"trak")));
+            }
+            let own = if alone {
+                bytes.clone()
+            } else {
+                header_of(moov, &bytes, trak.track_id)?
+            };
+            let found = defaults.iter().find(|(id, _)| *id == trak.track_id);
+            let defaults = found.map_or_else(SampleDefaults::default, |(_, defaults)| *defaults);
+            tracks.push(trak.finish(movie_timescale, defaults, own));
+        }
+        Ok(Self { bytes, tracks })
+    }
+}
+
+/// What a trak says.
+struct Trak {
+    at: u64,
+    track_id: u32,
+    kind: Kind,
+    timescale: Timescale,
+    language: Option<String>,
+    edits: Edits,
+    entry: SampleEntry,
+}
+
+/// The edit list as far as it shifts the presentation: empty edits, in ticks
+/// of the movie, and where the first real one begins, in ticks of the track.
+#[derive(Clone, Copy, Default)]
+struct Edits {
+    empty: u64,
+    media_time: i64,
+}
+
+/// The boxes of mdia that are read.
+#[derive(Default)]
+struct Media<'a> {
+    timescale: Option<u32>,
+    language: Option<String>,
+    extended_language: Option<String>,
+    handler: Option<FourCc>,
+    entry: Option<Child<'a>>,
+}
+
+impl Trak {
+    fn read(trak: &Child<'_>) -> Result<Self, Error> {
+        let mut track_id = None;
+        let mut edits = Edits::default();
+        let mut media = None;
+        trak.payload.each(|child| {
+            match &child.name.0 {
+                b"tkhd" => track_id = Some(timed_header(child.payload)?.1),
+                b"edts" => child.payload.each(|child| {
+                    if child.name == *b"elst" {
+                        edits = read_elst(child.payload)?;
+                    }
+                    Ok(())
+                })?,
+                b"mdia" => media = Some((child.at, Media::read(child.payload)?)),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let missing = |at, name: &[u8; 4]| Error::new(at, ErrorKind::Missing(FourCc(*name)));
+        let track_id = track_id.ok_or_else(|| missing(trak.at, b"tkhd"))?;
+        let (media_at, media) = media.ok_or_else(|| missing(trak.at, b"mdia"))?;
+        let in_media = |error: Error| error.inside(FourCc(*b"mdia"));
+        let missing = |name: &[u8; 4]| in_media(missing(media_at, name));
+        let timescale = media.timescale.ok_or_else(|| missing(b"mdhd"))?;
+        let timescale = Timescale::new(timescale).ok_or_else(|| {
+            in_media(Error::new(
+                media_at,
+                ErrorKind::Invalid("a timescale of zero"),
+            ))
+        })?;
+        let handler = media.handler.ok_or_else(|| missing(b"hdlr"))?;
+        let kind = kind_of(handler)
+            .ok_or_else(|| in_media(Error::new(media_at, ErrorKind::Handler(handler))))?;
+        let entry = media.entry.ok_or_else(|| missing(b"stsd"))?;
+        let entry = SampleEntry::read(&entry, kind).map_err(|error| {
+            let error = error.inside(entry.name).inside(FourCc(*b"stsd"));
+            in_media(error.inside(FourCc(*b"stbl")).inside(FourCc(*b"minf")))
+        })?;
+        let language = media.extended_language.or(media.language);
+        Ok(Self {
+            at: trak.at,
+            track_id,
+            kind,
+            timescale,
+            language,
+            edits,
+            entry,
+        })
+    }
+
+    fn finish(self, movie_timescale: u32, defaults: SampleDefaults, bytes: Bytes) -> TrackHeader {
+        let empty = i64::try_from(self.edits.empty).unwrap_or(i64::MAX);
+        let empty = rescale_nearest(empty, movie_timescale.max(1), self.timescale.get());
+        TrackHeader {
+            track_id: self.track_id,
+            kind: self.kind,
+            timescale: self.timescale,
+            codec: self.entry.codec,
+            language: self.language,
+            width: self.entry.width,
+            height: self.entry.height,
+            sample_rate: self.entry.sample_rate,
+            channels: self.entry.channels,
+            bitrate: self.entry.bitrate,
+            edit_shift_ticks: self.edits.media_time.saturating_sub(empty),
+            defaults,
+            encrypted: self.entry.encrypted,
+            digest: digest(&bytes),
+            bytes,
+        }
+    }
+}
+
+impl<'a> Media<'a> {
+    fn read(mdia: Reader<'a>) -> Result<Self, Error> {
+        let mut out = Self::default();
+        mdia.each(|child| {
+            let mut payload = child.payload;
+            match &child.name.0 {
+                b"mdhd" => {
+                    let (rest, timescale) = timed_header(payload)?;
+                    out.timescale = Some(timescale);
+                    out.language = read_language(rest, payload.rest().first() == Some(&0))?;
+                }
+                b"elng" => {
+                    payload.version_and_flags()?;
+                    out.extended_language = language_tag(payload.c_string());
+                }
+                b"hdlr" => {
+                    payload.take(8)?; // version, flags, pre_defined
+                    out.handler = Some(payload.four_cc()?);
+                }
+                b"minf" => payload.each(|child| match &child.name.0 {
+                    b"stbl" => child.payload.each(|child| {
+                        if child.name == *b"stsd" {
+                            let mut payload = child.payload;
+                            payload.take(8)?; // version, flags, entry_count
+                            out.entry = payload.child()?;
+                        }
+                        Ok(())
+                    }),
+                    _ => Ok(()),
+                })?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+/// mvhd, tkhd and mdhd begin alike: two dates, then the timescale or, in tkhd,
+/// the track id. Gives that field and what follows it.
+fn timed_header(mut payload: Reader<'_>) -> Result<(Reader<'_>, u32), Error> {
+    let (version, _) = payload.version_and_flags()?;
+    payload.u32_or_u64(version)?; // creation_time
+    payload.u32_or_u64(version)?; // modification_time
+    let field = payload.u32()?;
+    Ok((payload, field))
+}
+
+/// The language of mdhd, from after its timescale: three letters of five bits.
+fn read_language(mut rest: Reader<'_>, short: bool) -> Result<Option<String>, Error> {
+    rest.u32_or_u64(u8::from(!short))?; // duration
+    let packed = rest.u16()?;
+    let letters = [10, 5, 0].map(|shift| (packed >> shift & 0x1f) as u8 + 0x60);
+    Ok(language_tag(&letters))
+}
+
+/// A BCP 47 tag, unless it says "undetermined" or is no tag at all.
+fn language_tag(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let sound = (2..=35).contains(&text.len()) && text.chars().all(plain);
+    (sound && text != "und").then(|| text.to_owned())
+}
+
+fn kind_of(handler: FourCc) -> Option<Kind> {
+    match &handler.0 {
+        b"vide" => Some(Kind::Video),
+        b"soun" => Some(Kind::Audio),
+        b"text" | b"subt" => Some(Kind::Text),
+        b"meta" => Some(Kind::Metadata),
+        _ => None,
+    }
+}
+
+/// elst (ISO/IEC 14496-12 section 8.6.6): empty edits up to the first real one.
+fn read_elst(mut payload: Reader<'_>) -> Result<Edits, Error> {
+    let (version, _) = payload.version_and_flags()?;
+    let count = payload.u32()?;
+    let mut edits = Edits::default();
+    for _ in 0..count {
+        let duration = payload.u32_or_u64(version)?;
+        let media_time = if version == 0 {
+            i64::from(payload.i32()?)
+        } else {
+            payload.u64()?.cast_signed()
+        };
+        payload.u32()?; // media_rate
+        if media_time >= 0 {
+            edits.media_time = media_time;
+            break;
+        }
+        edits.empty = edits.empty.saturating_add(duration);
+    }
+    Ok(edits)
+}
+
+fn read_trex(mut payload: Reader<'_>) -> Result<(u32, SampleDefaults), Error> {
+    payload.version_and_flags()?;
+    let track_id = payload.u32()?;
+    payload.u32()?; // default_sample_description_index
+    let (duration, size, flags) = (payload.u32()?, payload.u32()?, payload.u32()?);
+    Ok((
+        track_id,
+        SampleDefaults {
+            duration,
+            size,
+            flags,
+        },
+    ))
+}
+
+/// The header of one track of several: other traks, their trex and mehd, which
+/// speaks of all of them, are left out.
+fn header_of(moov: &Child<'_>, bytes: &Bytes, track_id: u32) -> Result<Bytes, Error> {
+    let mut content = Vec::with_capacity(moov.bytes.len());
+    moov.payload.each(|child| {
+        match &child.name.0 {
+            b"trak" => {
+                let mut id = None;
+                child.payload.each(|child| {
+                    if child.name == *b"tkhd" {
+                        id = Some(timed_header(child.payload)?.1);
+                    }
+                    Ok(())
+                })?;
+                if id == Some(track_id) {
+                    content.extend_from_slice(child.bytes);
+                }
+            }
+            b"mvex" => {
+                let mut kept = Vec::new();
+                child.payload.each(|child| {
+                    let keep = match &child.name.0 {
+                        b"trex" => read_trex(child.payload)?.0 == track_id,
+                        b"mehd" => false,
+                        _ => true,
+                    };
+                    if keep {
+                        kept.extend_from_slice(child.bytes);
+                    }
+                    Ok(())
+                })?;
+                write::header(&mut content, 8 + kept.len(), b"mvex");
+                content.extend_from_slice(&kept);
+            }
+            _ => content.extend_from_slice(child.bytes),
+        }
+        Ok(())
+    })?;
+    let before = bytes.len() - moov.bytes.len();
+    let mut out = Vec::with_capacity(before + 8 + content.len());
+    out.extend_from_slice(&bytes[..before]);
+    write::header(&mut out, 8 + content.len(), b"moov");
+    out.extend_from_slice(&content);
+    Ok(Bytes::from(out))
+}
+
+/// FNV-1a over the header with the dates of mvhd, tkhd and mdhd as zeros, so
+/// that an encoder that was started again is known by its header.
+fn digest(bytes: &[u8]) -> u64 {
+    let mut masked = bytes.to_vec();
+    mask_dates(
+        &mut masked,
+        Reader::new(bytes, 0),
+        &[b"moov", b"trak", b"mdia"],
+    );
+    masked.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Zeros the dates in `boxes` and in those of the first of `containers`, which
+/// hold the others in turn.
+fn mask_dates(masked: &mut [u8], boxes: Reader<'_>, containers: &[&[u8; 4]]) {
+    // The header was read before; what cannot be read now is not masked.
+    let _ = boxes.each(|child| {
+        match (&child.name.0, containers.split_first()) {
+            (name, Some((container, inner))) if name == *container => {
+                mask_dates(masked, child.payload, inner);
+            }
+            (b"mvhd" | b"tkhd" | b"mdhd", _) => {
+                let mut payload = child.payload;
+                let (version, _) = payload.version_and_flags()?;
+                let len = if version == 0 { 8 } else { 16 };
+                let from = payload.at() as usize;
+                payload.take(len)?;
+                masked[from..from + len].fill(0);
+            }
+            _ => {}
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,333 @@
+//! What stands in front of the media: styp, prft and moof.
+
+use smallvec::SmallVec;
+
+use super::{DataBase, Extra, Fragment, ProducerTime, Run, Sample, SampleDefaults};
+use crate::limits;
+use crate::media::bmff::{Child, Error, ErrorKind, FourCc, Reader};
+use crate::time::Wall;
+
+/// tfhd: `base_data_offset` is present.
+const TFHD_BASE: u32 = 0x01;
+/// tfhd: `sample_description_index` is present.
+const TFHD_DESCRIPTION: u32 = 0x02;
+/// tfhd: `default_sample_duration` is present.
+const TFHD_DURATION: u32 = 0x08;
+/// tfhd: `default_sample_size` is present.
+const TFHD_SIZE: u32 = 0x10;
+/// tfhd: `default_sample_flags` is present.
+const TFHD_FLAGS: u32 = 0x20;
+/// tfhd: data offsets count from the moof.
+pub(super) const TFHD_BASE_IS_MOOF: u32 = 0x02_0000;
+
+/// trun: `data_offset` is present.
+pub(super) const TRUN_DATA_OFFSET: u32 = 0x001;
+/// trun: `first_sample_flags` is present.
+const TRUN_FIRST_FLAGS: u32 = 0x004;
+/// trun: samples have durations.
+pub(super) const TRUN_DURATION: u32 = 0x100;
+/// trun: samples have sizes.
+pub(super) const TRUN_SIZE: u32 = 0x200;
+/// trun: samples have flags.
+pub(super) const TRUN_FLAGS: u32 = 0x400;
+/// trun: samples have composition time offsets.
+pub(super) const TRUN_CTS: u32 = 0x800;
+
+/// Seconds from 1900-01-01 to 1970-01-01.
+const NTP_TO_UNIX_S: i64 = 2_208_988_800;
+
+/// What a moof says.
+#[derive(Debug)]
+pub(super) struct Moof {
+    pub(super) sequence_number: u32,
+    pub(super) fragments: SmallVec<[Fragment; 1]>,
+}
+
+/// What the brands of a styp say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SegmentType {
+    /// `lmsg`: the last segment.
+    pub(super) last: bool,
+    /// `slat`: filler.
+    pub(super) slate: bool,
+}
+
+impl SegmentType {
+    /// Reads the payload of a styp (ISO/IEC 14496-12 section 8.16.2).
+    pub(super) fn read(mut payload: Reader<'_>) -> Result<Self, Error> {
+        let major = payload.four_cc()?;
+        let _minor_version = payload.u32()?;
+        let mut out = Self::default();
+        let mut brand = Some(major);
+        while let Some(name) = brand {
+            out.last |= name == *b"lmsg";
+            out.slate |= name == *b"slat";
+            brand = if payload.is_empty() {
+                None
+            } else {
+                Some(payload.four_cc()?)
+            };
+        }
+        Ok(out)
+    }
+}
+
+impl ProducerTime {
+    /// Reads the payload of a prft (ISO/IEC 14496-12 section 8.16.5).
+    pub(super) fn read(mut payload: Reader<'_>) -> Result<Self, Error> {
+        let (version, _) = payload.version_and_flags()?;
+        let track_id = payload.u32()?;
+        let (seconds, fraction) = (payload.u32()?, payload.u32()?);
+        let media_time = payload.u32_or_u64(version)?;
+        // RFC 2030 section 3: with the top bit clear the time is past 2036.
+        let era = if seconds & 0x8000_0000 == 0 {
+            1i64 << 32
+        } else {
+            0
+        };
+        let unix_s = i64::from(seconds) + era - NTP_TO_UNIX_S;
+        let micros = (u64::from(fraction) * 1_000_000) >> 32;
+        Ok(Self {
+            track_id,
+            wall: Wall(unix_s * 1_000_000 + micros as i64),
+            media_time,
+        })
+    }
+}
+
+impl Moof {
+    /// Reads a whole moof box.
+    pub(super) fn read(moof: &Child<'_>) -> Result<Self, Error> {
+        let mut sequence_number = None;
+        let mut fragments = SmallVec::new();
+        moof.payload.each(|child| {
+            match &child.name.0 {
+                b"mfhd" => {
+                    let mut payload = child.payload;
+                    payload.version_and_flags()?;
+                    sequence_number = Some(payload.u32()?);
+                }
+                b"traf" => {
+                    let count = fragments.len() as u64 + 1;
+                    let max = limits::HEADER_TRACKS_MAX as u64;
+                    if count > max {
+                        let kind = ErrorKind::TooMany {
+                            what: "traf count",
+                            count,
+                            max,
+                        };
+                        return Err(Error::new(child.at, kind));
+                    }
+                    fragments.push(Fragment::read(&child, moof.at)?);
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let missing = |name: &[u8; 4]| Error::new(moof.at, ErrorKind::Missing(FourCc(*name)));
+        let sequence_number = sequence_number.ok_or_else(|| missing(b"mfhd"))?;
+        if fragments.is_empty() {
+            return Err(missing(b"traf"));
+        }
+        Ok(Self {
+            sequence_number,
+            fragments,
+        })
+    }
+}
+
+impl Fragment {
+    fn read(traf: &Child<'_>, moof_at: u64) -> Result<Self, Error> {
+        let mut out = None;
+        let mut decode_time = None;
+        let mut runs = SmallVec::new();
+        let mut extras = SmallVec::new();
+        let (mut boxes, mut samples) = (0u64, 0u64);
+        traf.payload.each(|child| {
+            boxes += 1;
+            let max = limits::FRAGMENT_BOXES_MAX as u64;
+            if boxes > max {
+                let kind = ErrorKind::TooMany {
+                    what: "box count of a traf",
+                    count: boxes,
+                    max,
+                };
+                return Err(Error::new(child.at, kind));
+            }
+            let repeated = || Err(Error::new(child.at, ErrorKind::Repeated(child.name)));
+            match &child.name.0 {
+                b"tfhd" if out.is_some() => return repeated(),
+                b"tfhd" => out = Some(Self::read_tfhd(child.payload, traf.at)?),
+                b"tfdt" if decode_time.is_some() => return repeated(),
+                b"tfdt" => {
+                    let mut payload = child.payload;
+                    let (version, _) = payload.version_and_flags()?;
+                    decode_time = Some((payload.u32_or_u64(version)?, version == 0));
+                }
+                b"trun" => runs.push(Run::read(child.payload, &mut samples)?),
+                _ => extras.push(Extra {
+                    name: child.name,
+                    from: (child.at - moof_at) as usize,
+                    len: child.bytes.len(),
+                }),
+            }
+            Ok(())
+        })?;
+        let missing = |name: &[u8; 4]| Error::new(traf.at, ErrorKind::Missing(FourCc(*name)));
+        let mut out = out.ok_or_else(|| missing(b"tfhd"))?;
+        (out.decode_time, out.wraps) = decode_time.ok_or_else(|| missing(b"tfdt"))?;
+        (out.runs, out.extras) = (runs, extras);
+        Ok(out)
+    }
+
+    /// Reads tfhd (ISO/IEC 14496-12 section 8.8.7); the other fields are empty.
+    fn read_tfhd(mut payload: Reader<'_>, at: u64) -> Result<Self, Error> {
+        let (_, flags) = payload.version_and_flags()?;
+        let track_id = payload.u32()?;
+        let base = if flags & TFHD_BASE != 0 {
+            DataBase::File(payload.u64()?)
+        } else if flags & TFHD_BASE_IS_MOOF != 0 {
+            DataBase::Moof
+        } else {
+            DataBase::Previous
+        };
+        let mut field = |present: u32| -> Result<Option<u32>, Error> {
+            if flags & present == 0 {
+                Ok(None)
+            } else {
+                payload.u32().map(Some)
+            }
+        };
+        Ok(Self {
+            track_id,
+            at,
+            decode_time: 0,
+            wraps: false,
+            base,
+            description_index: field(TFHD_DESCRIPTION)?,
+            duration: field(TFHD_DURATION)?,
+            size: field(TFHD_SIZE)?,
+            flags: field(TFHD_FLAGS)?,
+            runs: SmallVec::new(),
+            extras: SmallVec::new(),
+        })
+    }
+
+    /// The defaults for this fragment: those of tfhd over those of trex.
+    pub(super) fn defaults(&self, trex: &SampleDefaults) -> SampleDefaults {
+        SampleDefaults {
+            duration: self.duration.unwrap_or(trex.duration),
+            size: self.size.unwrap_or(trex.size),
+            flags: self.flags.unwrap_or(trex.flags),
+        }
+    }
+}
+
+impl Run {
+    /// Reads trun (ISO/IEC 14496-12 section 8.8.8). `samples_before` counts the
+    /// samples of the whole traf.
+    fn read(mut payload: Reader<'_>, samples_before: &mut u64) -> Result<Self, Error> {
+        let (_, flags) = payload.version_and_flags()?;
+        let count_at = payload;
+        let count = payload.u32()?;
+        *samples_before += u64::from(count);
+        let max = limits::CHUNK_SAMPLES_MAX as u64;
+        if *samples_before > max {
+            let kind = ErrorKind::TooMany {
+                what: "sample count",
+                count: *samples_before,
+                max,
+            };
+            return Err(count_at.error(kind));
+        }
+        let data_offset = if flags & TRUN_DATA_OFFSET == 0 {
+            None
+        } else {
+            Some(payload.i32()?)
+        };
+        let first_flags = if flags & TRUN_FIRST_FLAGS == 0 {
+            None
+        } else {
+            Some(payload.u32()?)
+        };
+        let (has_durations, has_sizes) = (flags & TRUN_DURATION != 0, flags & TRUN_SIZE != 0);
+        let (has_flags, has_cts) = (flags & TRUN_FLAGS != 0, flags & TRUN_CTS != 0);
+        let mut samples = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            let mut field = |present: bool| {
+                if present {
+                    payload.u32()
+                } else {
+                    Ok::<u32, Error>(0)
+                }
+            };
+            let (duration, size) = (field(has_durations)?, field(has_sizes)?);
+            let flags = field(has_flags)?;
+            // Signed in version 1. In version 0 no true offset needs the top
+            // bit, but some muxers write negative ones.
+            let cts = field(has_cts)? as i32;
+            samples.push(Sample {
+                duration,
+                size,
+                flags,
+                cts,
+            });
+        }
+        Ok(Self {
+            data_offset,
+            first_flags,
+            has_durations,
+            has_sizes,
+            has_flags,
+            samples,
+        })
+    }
+}
+
+/// Where the bytes of one run lie: from the start of the moof, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) from: i64,
+    pub(super) len: i64,
+}
+
+/// The places of all runs, fragment by fragment. `default_size` gives, for the
+/// fragment of an index, the size of samples without one of their own; `None`
+/// where that is not known, or where an offset is absurd.
+pub(super) fn places(
+    fragments: &[Fragment],
+    moof_at: u64,
+    default_size: impl Fn(usize) -> Option<u32>,
+) -> Option<Vec<SmallVec<[Place; 1]>>> {
+    let mut previous_end = 0i64;
+    let mut out = Vec::with_capacity(fragments.len());
+    for (index, fragment) in fragments.iter().enumerate() {
+        let base = match fragment.base {
+            DataBase::Moof => 0,
+            DataBase::File(offset) => i64::try_from(offset)
+                .ok()?
+                .checked_sub(i64::try_from(moof_at).ok()?)?,
+            DataBase::Previous => previous_end,
+        };
+        let mut end = base;
+        let mut of_fragment = SmallVec::new();
+        for run in &fragment.runs {
+            let from = run
+                .data_offset
+                .map_or(Some(end), |offset| base.checked_add(offset.into()))?;
+            let len = if run.has_sizes {
+                run.samples
+                    .iter()
+                    .map(|sample| i64::from(sample.size))
+                    .sum::<i64>()
+            } else {
+                i64::from(default_size(index)?) * run.samples.len() as i64
+            };
+            end = from.checked_add(len)?;
+            of_fragment.push(Place { from, len });
+        }
+        previous_end = end;
+        out.push(of_fragment);
+    }
+    Some(out)
+}

@@ -1,0 +1,393 @@
+//! The push parser: bytes of one body in, headers and chunks out.
+
+use bytes::Bytes;
+
+use super::moof::{self, Moof, SegmentType};
+use super::{Chunk, Event, Header, ProducerTime};
+use crate::limits;
+use crate::media::bmff::{BOX_HEADER_BYTES_MAX, BoxHeader, Error, ErrorKind, FourCc, Reader};
+
+/// Reads one body, in whatever pieces it comes.
+///
+/// Boxes before a moof that belong to its chunk are styp, prft, emsg and all
+/// that are not known here; sidx, ssix and mfra are dropped. A moof is followed
+/// by mdat, with nothing but free or skip between; the chunk ends with the
+/// first mdat that has all its samples, and it is an error when another box
+/// comes before that. Sample sizes that only trex gives are not known here:
+/// such a chunk ends with its first mdat.
+///
+/// A moov without an ftyp in front is a header of the moov alone. Boxes between
+/// ftyp and moov belong to the header; whatever else waits for a moof when an
+/// ftyp or a moov begins is dropped.
+#[derive(Debug, Default)]
+pub struct Parser {
+    state: State,
+    /// Bytes taken so far.
+    position: u64,
+    /// Boxes that wait for their moov or mdat. Its memory is used again for
+    /// every chunk.
+    lead: Vec<u8>,
+    /// Position of the first box in `lead`.
+    lead_at: u64,
+    /// What the boxes in `lead` say.
+    segment_type: Option<SegmentType>,
+    producer_time: Option<ProducerTime>,
+    /// The chunk whose moof is whole; its `bytes` are empty.
+    pending: Option<Box<Chunk>>,
+    /// Bytes of that chunk, once its first mdat has begun: one allocation.
+    body: Vec<u8>,
+    /// Bytes that `body` will have when the mdat under way is whole.
+    body_claimed: usize,
+    /// Bytes that `body` must have before the chunk is whole.
+    body_needed: usize,
+    failed: Option<Error>,
+}
+
+/// Where in the body the next byte lies.
+#[derive(Debug)]
+enum State {
+    /// In a box header.
+    Header {
+        bytes: [u8; BOX_HEADER_BYTES_MAX],
+        have: usize,
+    },
+    /// In a box that is kept whole in `lead`.
+    Lead {
+        name: FourCc,
+        from: usize,
+        left: u64,
+    },
+    /// In an mdat.
+    Media { left: u64 },
+    /// In a box that is dropped.
+    Dropped { name: FourCc, left: u64 },
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Header {
+            bytes: [0; BOX_HEADER_BYTES_MAX],
+            have: 0,
+        }
+    }
+}
+
+/// Memory for small boxes that an idle parser keeps.
+const LEAD_BYTES_KEPT: usize = 8 * 1024;
+
+impl Parser {
+    /// A parser at the first byte of a body.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes bytes from the front of `input` up to the end of the next event.
+    /// `Ok(None)` means that all of `input` was taken. After an error every
+    /// further call gives the same error.
+    pub fn push(&mut self, input: &mut &[u8]) -> Result<Option<Event>, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let result = self.step(input);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+
+    /// Says whether the body may end here: not inside a box, and not between a
+    /// moof and the last byte of its media. Boxes that wait for a moof are not
+    /// missed.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let between_boxes = matches!(self.state, State::Header { have: 0, .. });
+        if between_boxes && self.pending.is_none() {
+            return Ok(());
+        }
+        let mut error = Error::new(self.position, ErrorKind::Truncated);
+        match self.state {
+            State::Lead { name, .. } | State::Dropped { name, .. } => error = error.inside(name),
+            State::Media { .. } => error = error.inside(FourCc(*b"mdat")),
+            State::Header { .. } => {}
+        }
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    /// Bytes taken so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether the next chunk has a styp in front: the source has begun a new
+    /// segment, so that the chunk before was the last of its own.
+    pub fn segment_begun(&self) -> bool {
+        self.segment_type.is_some() || self.pending.as_ref().is_some_and(|chunk| chunk.styp)
+    }
+
+    /// The next chunk when its moof is whole and its mdat is still under way;
+    /// its `bytes` are empty as yet.
+    pub fn moof_pending(&self) -> Option<&Chunk> {
+        self.pending.as_deref()
+    }
+
+    /// Bytes held for what is not whole yet.
+    pub fn held_bytes(&self) -> usize {
+        self.lead.len() + self.body.len()
+    }
+
+    fn step(&mut self, input: &mut &[u8]) -> Result<Option<Event>, Error> {
+        while !input.is_empty() || self.box_is_whole() {
+            let event = match self.state {
+                State::Header { .. } => {
+                    self.take_header(input)?;
+                    None
+                }
+                State::Lead { name, from, left } => {
+                    let taken = self.take(input, left);
+                    self.lead.extend_from_slice(taken);
+                    let left = left - taken.len() as u64;
+                    self.state = State::Lead { name, from, left };
+                    if left == 0 {
+                        self.end_lead(name, from)?
+                    } else {
+                        None
+                    }
+                }
+                State::Media { left } => {
+                    let taken = self.take(input, left);
+                    self.extend_body(taken);
+                    let left = left - taken.len() as u64;
+                    self.state = State::Media { left };
+                    if left == 0 { self.end_media() } else { None }
+                }
+                State::Dropped { name, left } => {
+                    let left = left - self.take(input, left).len() as u64;
+                    self.state = State::Dropped { name, left };
+                    if left == 0 {
+                        self.end_dropped(name)
+                    } else {
+                        None
+                    }
+                }
+            };
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the box under way has no byte left to wait for.
+    fn box_is_whole(&self) -> bool {
+        match self.state {
+            State::Header { .. } => false,
+            State::Lead { left, .. } | State::Media { left } | State::Dropped { left, .. } => {
+                left == 0
+            }
+        }
+    }
+
+    fn take<'a>(&mut self, input: &mut &'a [u8], most: u64) -> &'a [u8] {
+        let len = usize::try_from(most).unwrap_or(usize::MAX).min(input.len());
+        let (taken, rest) = input.split_at(len);
+        *input = rest;
+        self.position += len as u64;
+        taken
+    }
+
+    fn take_header(&mut self, input: &mut &[u8]) -> Result<(), Error> {
+        while let Some((byte, rest)) = input.split_first() {
+            let State::Header { bytes, have } = &mut self.state else {
+                unreachable!("headers are read in their own state")
+            };
+            bytes[*have] = *byte;
+            *have += 1;
+            *input = rest;
+            self.position += 1;
+            let at = self.position - *have as u64;
+            let raw = *bytes;
+            let header = BoxHeader::read(&raw[..*have]).map_err(|kind| Error::new(at, kind))?;
+            if let Some(header) = header {
+                return self.begin(header, &raw[..header.len], at);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, header: BoxHeader, raw: &[u8], at: u64) -> Result<(), Error> {
+        let (name, left) = (header.name, header.payload());
+        if self.pending.is_some() && name != *b"mdat" {
+            if !self.body.is_empty() {
+                return Err(Error::new(at, ErrorKind::SamplesOutsideMdat));
+            }
+            if name != *b"free" && name != *b"skip" {
+                return Err(Error::new(at, ErrorKind::MoofWithoutMdat { found: name }));
+            }
+        }
+        match &name.0 {
+            b"mdat" => return self.begin_media(header, raw, at),
+            b"sidx" | b"ssix" | b"mfra" => {
+                self.state = State::Dropped { name, left };
+                return Ok(());
+            }
+            b"ftyp" => self.drop_lead(),
+            b"moov" if !self.lead_is_ftyp() => self.drop_lead(),
+            _ => {}
+        }
+        let waiting = self.lead.len() as u64;
+        let total = header.size.saturating_add(waiting);
+        let (size, max) = match &name.0 {
+            b"moof" | b"moov" => (header.size, limits::BOX_BYTES_MAX),
+            _ => (total, limits::CHUNK_PREFIX_BYTES_MAX),
+        };
+        if size > max {
+            return Err(Error::new(at, ErrorKind::TooLarge { name, size, max }));
+        }
+        if self.lead.is_empty() {
+            self.lead_at = at;
+        }
+        let from = self.lead.len();
+        self.lead.extend_from_slice(raw);
+        self.state = State::Lead { name, from, left };
+        Ok(())
+    }
+
+    fn begin_media(&mut self, header: BoxHeader, raw: &[u8], at: u64) -> Result<(), Error> {
+        let Some(pending) = &mut self.pending else {
+            return Err(Error::new(at, ErrorKind::MdatWithoutMoof));
+        };
+        let before = self.lead.len() + self.body.len();
+        let size = header.size.saturating_add(before as u64);
+        let max = limits::CHUNK_BYTES_MAX;
+        if size > max {
+            return Err(Error::new(
+                at,
+                ErrorKind::TooLarge {
+                    name: header.name,
+                    size,
+                    max,
+                },
+            ));
+        }
+        self.body_claimed = size as usize;
+        if self.body.is_empty() {
+            pending.payload_from = before + raw.len();
+            let first = self
+                .body_claimed
+                .min(limits::CHUNK_RESERVE_BYTES_MAX)
+                .max(before);
+            self.body = Vec::with_capacity(first);
+            self.body.extend_from_slice(&self.lead);
+            self.lead.clear();
+            self.lead.shrink_to(LEAD_BYTES_KEPT);
+        }
+        self.extend_body(raw);
+        self.state = State::Media {
+            left: header.payload(),
+        };
+        Ok(())
+    }
+
+    /// Appends media. Memory doubles, but never beyond what the mdat claims, so
+    /// that a whole chunk has no slack.
+    fn extend_body(&mut self, bytes: &[u8]) {
+        let need = self.body.len() + bytes.len();
+        if need > self.body.capacity() {
+            let grown = (self.body.capacity() * 2).min(self.body_claimed).max(need);
+            self.body.reserve_exact(grown - self.body.len());
+        }
+        self.body.extend_from_slice(bytes);
+    }
+
+    fn end_lead(&mut self, name: FourCc, from: usize) -> Result<Option<Event>, Error> {
+        self.state = State::default();
+        let bytes = &self.lead[from..];
+        let at = self.position - bytes.len() as u64;
+        let inside = |error: Error| error.inside(name);
+        let child = Reader::new(bytes, at)
+            .child()?
+            .expect("a box that was kept whole");
+        match &name.0 {
+            b"styp" => {
+                self.segment_type = Some(SegmentType::read(child.payload).map_err(inside)?);
+            }
+            b"prft" if self.producer_time.is_none() => {
+                self.producer_time = Some(ProducerTime::read(child.payload).map_err(inside)?);
+            }
+            b"moof" => {
+                let moof = Moof::read(&child).map_err(inside)?;
+                self.end_moof(moof, from, at);
+            }
+            b"moov" => {
+                let header = Header::read(&child, Bytes::copy_from_slice(&self.lead));
+                let header = header.map_err(inside)?;
+                self.drop_lead();
+                return Ok(Some(Event::Header(header)));
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn end_moof(&mut self, moof: Moof, prefix_len: usize, moof_at: u64) {
+        let segment_type = self.segment_type.take();
+        let chunk = Chunk {
+            bytes: Bytes::new(),
+            at: self.lead_at,
+            moof_at,
+            styp: segment_type.is_some(),
+            last: segment_type.is_some_and(|styp| styp.last),
+            slate: segment_type.is_some_and(|styp| styp.slate),
+            producer_time: self.producer_time.take(),
+            prefix_len,
+            payload_from: 0,
+            sequence_number: moof.sequence_number,
+            fragments: moof.fragments,
+        };
+        self.body_needed = needed_bytes(&chunk);
+        self.pending = Some(Box::new(chunk));
+    }
+
+    fn end_media(&mut self) -> Option<Event> {
+        self.state = State::default();
+        if self.body.len() < self.body_needed {
+            return None;
+        }
+        let mut chunk = self.pending.take().expect("an mdat has its moof");
+        chunk.bytes = Bytes::from(std::mem::take(&mut self.body));
+        Some(Event::Chunk(*chunk))
+    }
+
+    fn end_dropped(&mut self, name: FourCc) -> Option<Event> {
+        self.state = State::default();
+        (name == *b"mfra").then_some(Event::End)
+    }
+
+    fn lead_is_ftyp(&self) -> bool {
+        self.lead.get(4..8) == Some(b"ftyp")
+    }
+
+    fn drop_lead(&mut self) {
+        self.lead.clear();
+        self.lead.shrink_to(LEAD_BYTES_KEPT);
+        self.segment_type = None;
+        self.producer_time = None;
+    }
+}
+
+/// Bytes from the start of a chunk to the end of its last sample, as far as
+/// they can be known without the header's defaults. Offsets that no chunk can
+/// have are left for [`super::resolve`] to refuse.
+fn needed_bytes(chunk: &Chunk) -> usize {
+    let places = moof::places(&chunk.fragments, chunk.moof_at, |index| {
+        chunk.fragments[index].size
+    });
+    let places = places.unwrap_or_default();
+    let filled = places.iter().flatten().filter(|place| place.len > 0);
+    let ends = filled.map(|place| place.from.saturating_add(place.len));
+    let from_moof = usize::try_from(ends.max().unwrap_or(0)).unwrap_or(0);
+    chunk.prefix_len.saturating_add(from_moof)
+}
