@@ -55,7 +55,11 @@ impl Connection {
     /// told: all of `input` is then consumed or kept.
     ///
     /// `wall` dates the replies of `Refuse`.
-    pub fn poll<'a>(&'a mut self, input: &mut &'a [u8], wall: crate::time::Wall) -> Option<Event<'a>> {
+    pub fn poll<'a>(
+        &'a mut self,
+        input: &mut &'a [u8],
+        wall: crate::time::Wall,
+    ) -> Option<Event<'a>> {
         let _ = (input, wall);
         todo!()
     }
