@@ -1,0 +1,212 @@
+//! How long caches may keep each answer, and how long players of one viewer
+//! may be told the same.
+//!
+//! A URL that is about to become valid must never be kept as an error: a
+//! blocking reload that came too early is the URL of the next on-time viewer.
+
+use std::fmt;
+
+use crate::media::channel::Targets;
+
+/// What a request named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The multivariant playlist.
+    Multivariant,
+    /// A media playlist without `_HLS_msn`.
+    Playlist,
+    /// A media playlist with `_HLS_msn`.
+    BlockingPlaylist,
+    /// A part.
+    Part,
+    /// A whole segment.
+    Segment,
+    /// A CMAF header.
+    Header,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 200, 206 or 304 while the channel runs.
+    Found,
+    /// The same once the channel has ended.
+    FoundEnded,
+    /// 400: a malformed directive, or one too far ahead.
+    Refused,
+    /// 503: held as long as allowed.
+    TimedOut,
+    /// 503: too much is asked of this core.
+    Busy,
+    /// 404: not announced; it may come.
+    Unknown,
+    /// 404: it never comes, a gap or a hint that was given up.
+    Missing,
+    /// 410: it was there and is over.
+    Gone,
+}
+
+/// A `Cache-Control` field value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheControl {
+    /// `no-store`
+    NoStore,
+    /// `max-age`, in seconds.
+    MaxAge(u64),
+    /// `max-age`, in seconds, of bytes that never change under their name.
+    Immutable(u64),
+}
+
+impl fmt::Display for CacheControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStore => f.write_str("no-store"),
+            Self::MaxAge(seconds) => write!(f, "public, max-age={seconds}"),
+            Self::Immutable(seconds) => write!(f, "public, max-age={seconds}, immutable"),
+        }
+    }
+}
+
+/// A playlist that has ended changes no more, but its name may live again.
+const ENDED_S: u64 = 3600;
+/// What is not there yet may be there at once.
+const SOON_S: u64 = 1;
+
+impl CacheControl {
+    /// The lifetime of an answer; `targets` are those of the channel, once they
+    /// are settled.
+    pub fn of(resource: Resource, outcome: Outcome, targets: Option<&Targets>) -> Self {
+        let target_s = targets.map_or(SOON_S, |targets| u64::from(targets.segment_s));
+        let window_s = targets.map_or(0, |targets| targets.window_ms / 1000);
+        match (outcome, resource) {
+            (Outcome::Found, Resource::Multivariant | Resource::Playlist) => {
+                Self::MaxAge((target_s / 2).max(1))
+            }
+            // The URL names the position it waited for; a later reader only
+            // gets a newer list.
+            (Outcome::Found, Resource::BlockingPlaylist) => Self::MaxAge(6 * target_s),
+            (
+                Outcome::FoundEnded,
+                Resource::Multivariant | Resource::Playlist | Resource::BlockingPlaylist,
+            ) => Self::MaxAge(ENDED_S),
+            (
+                Outcome::Found | Outcome::FoundEnded,
+                Resource::Part | Resource::Segment | Resource::Header,
+            ) => Self::Immutable(window_s.max(6 * target_s)),
+            (Outcome::Refused | Outcome::TimedOut, _) => Self::NoStore,
+            (Outcome::Busy | Outcome::Unknown, _) => Self::MaxAge(SOON_S),
+            (Outcome::Missing | Outcome::Gone, _) => Self::MaxAge(target_s),
+        }
+    }
+}
+
+/// `Retry-After` in seconds for 503: about a part, and at least one second,
+/// the finest the field can say.
+pub fn retry_after_s(targets: Option<&Targets>) -> u64 {
+    let part_us = targets
+        .and_then(|targets| targets.part_us)
+        .unwrap_or(1_000_000);
+    u64::from(part_us).div_ceil(1_000_000).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sb_1_lifetimes_follow_the_table() {
+        use Outcome::*;
+        use Resource::*;
+        let live = Targets {
+            segment_s: 4,
+            part_us: Some(1_000_000),
+            window_ms: 300_000,
+        };
+        let short = Targets {
+            segment_s: 1,
+            part_us: Some(200_000),
+            window_ms: 4_000,
+        };
+        let table = [
+            (
+                Multivariant,
+                Found,
+                "public, max-age=2",
+                "public, max-age=1",
+            ),
+            (Playlist, Found, "public, max-age=2", "public, max-age=1"),
+            (
+                BlockingPlaylist,
+                Found,
+                "public, max-age=24",
+                "public, max-age=6",
+            ),
+            (
+                Multivariant,
+                FoundEnded,
+                "public, max-age=3600",
+                "public, max-age=3600",
+            ),
+            (
+                Playlist,
+                FoundEnded,
+                "public, max-age=3600",
+                "public, max-age=3600",
+            ),
+            (
+                BlockingPlaylist,
+                FoundEnded,
+                "public, max-age=3600",
+                "public, max-age=3600",
+            ),
+            (Playlist, Refused, "no-store", "no-store"),
+            (BlockingPlaylist, Refused, "no-store", "no-store"),
+            (BlockingPlaylist, TimedOut, "no-store", "no-store"),
+            (Part, TimedOut, "no-store", "no-store"),
+            (
+                BlockingPlaylist,
+                Busy,
+                "public, max-age=1",
+                "public, max-age=1",
+            ),
+            (Playlist, Unknown, "public, max-age=1", "public, max-age=1"),
+            (Playlist, Gone, "public, max-age=4", "public, max-age=1"),
+            (
+                Part,
+                Found,
+                "public, max-age=300, immutable",
+                "public, max-age=6, immutable",
+            ),
+            (
+                Segment,
+                FoundEnded,
+                "public, max-age=300, immutable",
+                "public, max-age=6, immutable",
+            ),
+            (
+                Header,
+                Found,
+                "public, max-age=300, immutable",
+                "public, max-age=6, immutable",
+            ),
+            (Part, Unknown, "public, max-age=1", "public, max-age=1"),
+            (Part, Missing, "public, max-age=4", "public, max-age=1"),
+            (Segment, Gone, "public, max-age=4", "public, max-age=1"),
+        ];
+        for (resource, outcome, of_live, of_short) in table {
+            let value = |targets| CacheControl::of(resource, outcome, Some(targets)).to_string();
+            assert_eq!(value(&live), of_live, "{resource:?} {outcome:?}");
+            assert_eq!(value(&short), of_short, "{resource:?} {outcome:?}");
+        }
+        let before_targets = CacheControl::of(Multivariant, Unknown, None);
+        assert_eq!(before_targets, CacheControl::MaxAge(1));
+        assert_eq!(
+            (
+                retry_after_s(Some(&live)),
+                retry_after_s(Some(&short)),
+                retry_after_s(None)
+            ),
+            (1, 1, 1)
+        );
+    }
+}

@@ -1,0 +1,378 @@
+//! The media playlist of one track (rfc8216bis section 4.4.3).
+//!
+//! A version is `[head][settled segments][tail]`. The middle is kept in blocks
+//! of text that was rendered once; head and tail are short and are written for
+//! every version, so that a part costs the same in any window.
+
+use std::fmt::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::hls::block::Blocks;
+use crate::hls::gzip::{self, Deflater, Piece, Pieces};
+use crate::hls::uri::{ObjectUri, PlaylistUri};
+use crate::hls::{HORIZON_TARGETS, is_listed};
+use crate::http::route::ObjectName;
+use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
+use crate::media::rope::Rope;
+use crate::media::window::{Part, Segment, Window};
+use crate::time::rescale_floor;
+
+/// Units of printed durations in a second: five decimals.
+const GRID: u32 = 100_000;
+
+/// One version of a media playlist, as text or compressed.
+#[derive(Clone, Debug)]
+pub struct Version {
+    head: Rc<Piece>,
+    middle: Rc<Pieces>,
+    tail: Rc<Piece>,
+}
+
+impl Version {
+    /// The text.
+    pub fn plain(&self) -> Rope {
+        let mut text = Rope::from(self.head.text().clone());
+        text.extend(self.middle.text());
+        text.push(self.tail.text().clone());
+        text
+    }
+
+    /// The text as one gzip member; what settled was compressed before.
+    pub fn gzip(&self, deflater: &mut Deflater) -> Rope {
+        gzip::member(deflater, &self.head, &self.middle, &self.tail)
+    }
+}
+
+/// Draws the media playlist of one track, version after version.
+///
+/// It must be given the same life of the same channel every time. What it
+/// remembers saves work and never shows: a new one draws the same text.
+#[derive(Debug, Default)]
+pub struct MediaPlaylist {
+    settled: Blocks,
+    segments_rendered: u64,
+}
+
+impl MediaPlaylist {
+    /// A renderer that has drawn nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The playlist as the channel stands. Its targets must be settled, as they
+    /// are in every channel that is served.
+    ///
+    /// Rendition reports show the other tracks as they stand now, so a version
+    /// that is drawn later may report more.
+    pub fn render(&mut self, channel: &Channel, index: TrackIndex) -> Version {
+        let track = channel.track_at(index);
+        let (window, scope) = (&track.window, Scope::new(channel, track));
+        let first = window.listed().next().or_else(|| scope.open(window));
+        self.settle(&scope, window, first);
+        let head = scope.head(window, first);
+        let middle = self.settled.shown(first.map_or(0, |first| first.msn));
+        let mut tail = String::with_capacity(4096);
+        self.live(&mut tail, &scope, window, first);
+        scope.foot(&mut tail, window, index);
+        Version {
+            head: Piece::new(head),
+            middle,
+            tail: Piece::new(tail),
+        }
+    }
+
+    /// Texts of segments written since the renderer was made.
+    pub fn segments_rendered(&self) -> u64 {
+        self.segments_rendered
+    }
+
+    /// Writes what has become final and drops what is no longer listed.
+    fn settle(&mut self, scope: &Scope<'_>, window: &Window, first: Option<&Arc<Segment>>) {
+        let Some(first) = first else { return };
+        self.settled.forget_before(first.msn);
+        let live_from = scope.live_from(window).unwrap_or(first.msn);
+        while self.settled.next_msn() < live_from {
+            let msn = self.settled.next_msn();
+            let segment = window.segment(msn).expect("listed segments have no hole");
+            let mut text = String::with_capacity(160);
+            scope.lead(&mut text, segment, before(window, msn));
+            let lead_len = text.len();
+            scope.whole(&mut text, segment, false);
+            self.settled.settle(&text, lead_len);
+            self.segments_rendered += 1;
+        }
+    }
+
+    /// Writes the segments that still change: those that list their parts.
+    fn live(
+        &mut self,
+        out: &mut String,
+        scope: &Scope<'_>,
+        window: &Window,
+        first: Option<&Arc<Segment>>,
+    ) {
+        let first_msn = first.map_or(0, |first| first.msn);
+        let listed = window.listed().rev();
+        let unsettled = listed
+            .take_while(|segment| segment.msn >= self.settled.next_msn())
+            .count();
+        for segment in window.listed().rev().take(unsettled).rev() {
+            if segment.msn != first_msn {
+                scope.lead(out, segment, before(window, segment.msn));
+            }
+            scope.whole(out, segment, true);
+            self.segments_rendered += 1;
+        }
+        if let Some(open) = scope.open(window) {
+            if open.msn != first_msn {
+                scope.lead(out, open, before(window, open.msn));
+            }
+            scope.date_and_parts(out, open, true);
+            self.segments_rendered += 1;
+        }
+    }
+}
+
+fn before(window: &Window, msn: u64) -> Option<&Arc<Segment>> {
+    msn.checked_sub(1).and_then(|before| window.segment(before))
+}
+
+/// What every line of one playlist depends on.
+struct Scope<'a> {
+    channel: &'a Channel,
+    track: &'a Track,
+    targets: &'a Targets,
+    timescale: u32,
+}
+
+impl<'a> Scope<'a> {
+    fn new(channel: &'a Channel, track: &'a Track) -> Self {
+        let targets = channel
+            .targets()
+            .expect("a channel that is served has settled targets");
+        let timescale = track.info.header.timescale.get();
+        Self {
+            channel,
+            track,
+            targets,
+            timescale,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.channel.state() == State::Ended
+    }
+
+    /// The open segment, where it is listed at all: by its parts.
+    fn open<'w>(&self, window: &'w Window) -> Option<&'w Arc<Segment>> {
+        self.targets.part_us.and_then(|_| window.open())
+    }
+
+    /// The oldest listed segment that still lists its parts: it ends less than
+    /// three target durations from the end of the list (section 6.2.2). Parts
+    /// leave parent by parent, because a part's index is its place in the
+    /// parent.
+    fn live_from(&self, window: &Window) -> Option<u64> {
+        let open = self.open(window);
+        let horizon = HORIZON_TARGETS * u64::from(self.targets.segment_s);
+        let horizon = u128::from(horizon) * u128::from(self.timescale);
+        let mut live_from = open.map(|open| open.msn);
+        let mut behind = open.map_or(0, |open| u128::from(open.duration_ticks));
+        for segment in window.listed().rev() {
+            if behind >= horizon {
+                break;
+            }
+            live_from = Some(segment.msn);
+            behind += u128::from(segment.duration_ticks);
+        }
+        live_from
+    }
+
+    fn head(&self, window: &Window, first: Option<&Arc<Segment>>) -> String {
+        let mut out = String::with_capacity(512);
+        let seconds = self.targets.segment_s;
+        // 6 is what EXT-X-MAP without I-FRAMES-ONLY needs (section 8).
+        push(
+            &mut out,
+            format_args!("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{seconds}\n"),
+        );
+        out.push_str("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES");
+        if let Some(part_us) = self.targets.part_us {
+            let hold_back = Decimal(3 * u64::from(part_us).div_ceil(10));
+            push(&mut out, format_args!(",PART-HOLD-BACK={hold_back}\n"));
+            let target = self.part_target_units();
+            push(
+                &mut out,
+                format_args!("#EXT-X-PART-INF:PART-TARGET={}\n", Decimal(target)),
+            );
+        } else {
+            out.push('\n');
+        }
+        let msn = first.map_or(0, |first| first.msn);
+        let breaks = first.map_or(window.discontinuity_base(), |first| {
+            first
+                .discontinuity_number
+                .saturating_sub(u64::from(first.discontinuity))
+        });
+        push(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{msn}\n"));
+        push(
+            &mut out,
+            format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}\n"),
+        );
+        if let Some(first) = first {
+            self.lead(&mut out, first, None);
+        }
+        out
+    }
+
+    /// The tags that only a change in front of the segment needs.
+    fn lead(&self, out: &mut String, segment: &Segment, previous: Option<&Arc<Segment>>) {
+        if segment.discontinuity {
+            out.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if previous.is_none_or(|previous| previous.header.id != segment.header.id) {
+            let generation = &*self.channel.generation;
+            let uri = self.uri(ObjectName::Header {
+                generation,
+                id: segment.header.id,
+            });
+            push(out, format_args!("#EXT-X-MAP:URI=\"{uri}\"\n"));
+        }
+    }
+
+    fn whole(&self, out: &mut String, segment: &Segment, with_parts: bool) {
+        self.date_and_parts(out, segment, with_parts);
+        if segment.gap {
+            out.push_str("#EXT-X-GAP\n");
+        }
+        let duration = self.printed(segment.start_ticks, segment.duration_ticks);
+        let generation = &*self.channel.generation;
+        let uri = self.uri(ObjectName::Segment {
+            generation,
+            msn: segment.msn,
+        });
+        push(out, format_args!("#EXTINF:{},\n{uri}\n", Decimal(duration)));
+    }
+
+    fn date_and_parts(&self, out: &mut String, segment: &Segment, with_parts: bool) {
+        push(
+            out,
+            format_args!("#EXT-X-PROGRAM-DATE-TIME:{}\n", segment.wall.rfc3339()),
+        );
+        if with_parts && self.targets.part_us.is_some() {
+            segment.parts.iter().for_each(|part| self.part(out, part));
+        }
+    }
+
+    fn part(&self, out: &mut String, part: &Part) {
+        // Players drop the whole list for one part that prints above the
+        // target, so no fault further up may show here (section 4.4.4.9).
+        let duration = self.printed(part.start_ticks, part.duration_ticks);
+        let duration = Decimal(duration.min(self.part_target_units()));
+        let generation = &*self.channel.generation;
+        let uri = self.uri(ObjectName::Part {
+            generation,
+            number: part.number,
+        });
+        push(
+            out,
+            format_args!("#EXT-X-PART:DURATION={duration},URI=\"{uri}\""),
+        );
+        if part.independent {
+            out.push_str(",INDEPENDENT=YES");
+        }
+        if part.gap {
+            out.push_str(",GAP=YES");
+        }
+        out.push('\n');
+    }
+
+    /// What follows the segments: the hint, the reports, the end.
+    fn foot(&self, out: &mut String, window: &Window, index: TrackIndex) {
+        if self.has_ended() {
+            out.push_str("#EXT-X-ENDLIST\n");
+            return;
+        }
+        let parts = self.targets.part_us.is_some();
+        if parts && window.edge().is_some() {
+            let generation = &*self.channel.generation;
+            let uri = self.uri(ObjectName::Part {
+                generation,
+                number: window.next_part(),
+            });
+            push(
+                out,
+                format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"\n"),
+            );
+        }
+        for (other, track) in self.channel.tracks().iter().enumerate() {
+            if other != usize::from(index.0) && is_listed(track) {
+                report(out, track, parts);
+            }
+        }
+    }
+
+    /// A duration on the printed grid, as the difference of its two ends. Sums
+    /// of what is printed then equal what is printed of the sum, to the last
+    /// digit; and because the part target lies on the grid, what does not
+    /// exceed it does not print above it.
+    fn printed(&self, start_ticks: i64, duration_ticks: u64) -> u64 {
+        let end_ticks = start_ticks.saturating_add_unsigned(duration_ticks);
+        let on_grid = |ticks| rescale_floor(ticks, self.timescale, GRID);
+        on_grid(end_ticks)
+            .saturating_sub(on_grid(start_ticks))
+            .unsigned_abs()
+    }
+
+    fn part_target_units(&self) -> u64 {
+        u64::from(self.targets.part_us.unwrap_or_default()).div_ceil(10)
+    }
+
+    fn uri(&self, object: ObjectName<'a>) -> ObjectUri<'a> {
+        ObjectUri {
+            track: &self.track.info.name,
+            object,
+        }
+    }
+}
+
+/// Says how far another track is (section 4.4.5.4).
+fn report(out: &mut String, track: &Track, parts: bool) {
+    let uri = PlaylistUri(&track.info.name);
+    if parts {
+        let Some(edge) = track.window.edge() else {
+            return;
+        };
+        let (msn, part) = (edge.msn, edge.part);
+        let report = format_args!("URI=\"{uri}\",LAST-MSN={msn},LAST-PART={part}\n");
+        push(out, format_args!("#EXT-X-RENDITION-REPORT:{report}"));
+    } else if let Some(whole) = track.window.last_whole() {
+        let msn = whole.msn;
+        push(
+            out,
+            format_args!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={msn}\n"),
+        );
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a string takes any text");
+}
+
+/// A number of grid units as seconds with five decimals.
+struct Decimal(u64);
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}.{:05}",
+            self.0 / u64::from(GRID),
+            self.0 % u64::from(GRID)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

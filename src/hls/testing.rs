@@ -1,0 +1,447 @@
+//! Small scripted channels for tests, built through the public changes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quick_m3u8::config::ParsingOptionsBuilder;
+use quick_m3u8::tag::KnownTag;
+use quick_m3u8::tag::hls::Tag;
+use quick_m3u8::{HlsLine, Reader};
+
+use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
+use crate::media::cmaf::{Kind, SampleDefaults, TrackHeader};
+use crate::media::rope::Rope;
+use crate::media::window::{HeaderObject, Part, Segment, Window};
+use crate::time::{Timescale, Wall};
+
+/// 2026-01-01T00:00:00Z, where media time zero lies.
+const EPOCH: Wall = Wall(1_767_225_600_000_000);
+
+/// What is known of a track between two changes.
+#[derive(Clone)]
+struct Cursor {
+    msn: u64,
+    at: i64,
+    discontinuity: bool,
+    discontinuity_number: u64,
+    header: Arc<HeaderObject>,
+    open: Option<Segment>,
+}
+
+/// A channel and where each of its tracks stands.
+#[derive(Clone)]
+pub(crate) struct Script {
+    pub(crate) channel: Channel,
+    cursors: Vec<Cursor>,
+    /// Milliseconds that one part number spans; one is how timelines number.
+    pub(crate) number_ms: i64,
+}
+
+impl Script {
+    pub(crate) fn new(segment_s: u32, part_us: Option<u32>) -> Self {
+        let mut channel = Channel::new("c", "e7");
+        let targets = Targets {
+            segment_s,
+            part_us,
+            window_ms: 60_000,
+        };
+        channel.apply(1, &[Change::Targets(targets), Change::State(State::Live)]);
+        Self {
+            channel,
+            cursors: Vec::new(),
+            number_ms: 1,
+        }
+    }
+
+    pub(crate) fn video(self, name: &str) -> Self {
+        let mut header = header(Kind::Video, 90_000, "avc1.64001f");
+        (header.width, header.height) = (1280, 720);
+        self.track(name, header)
+    }
+
+    pub(crate) fn audio(self, name: &str, language: &str) -> Self {
+        let mut header = header(Kind::Audio, 48_000, "mp4a.40.2");
+        (header.channels, header.sample_rate) = (2, 48_000);
+        header.language = Some(language.into());
+        self.track(name, header)
+    }
+
+    pub(crate) fn track(mut self, name: &str, header: TrackHeader) -> Self {
+        let info = TrackInfo {
+            name: name.into(),
+            header: header.clone(),
+        };
+        self.apply(&[Change::Track(Arc::new(info))]);
+        self.cursors.push(Cursor {
+            msn: 0,
+            at: 0,
+            discontinuity: false,
+            discontinuity_number: 0,
+            header: Arc::new(HeaderObject {
+                id: 0xa0,
+                track: header,
+            }),
+            open: None,
+        });
+        self
+    }
+
+    pub(crate) fn index(&self, name: &str) -> TrackIndex {
+        self.channel.track(name).unwrap().0
+    }
+
+    pub(crate) fn window(&self, name: &str) -> &Window {
+        &self.channel.track(name).unwrap().1.window
+    }
+
+    /// Where the first segment of a track begins.
+    pub(crate) fn start_at(&mut self, name: &str, msn: u64, ticks: i64) {
+        let cursor = self.cursor(name);
+        (cursor.msn, cursor.at) = (msn, ticks);
+    }
+
+    /// One part more in the open segment.
+    pub(crate) fn part(&mut self, name: &str, ticks: u64) {
+        self.append(name, ticks, false);
+        self.publish(name, false);
+    }
+
+    /// The same, without bytes.
+    pub(crate) fn gap_part(&mut self, name: &str, ticks: u64) {
+        self.append(name, ticks, true);
+        self.publish(name, false);
+    }
+
+    /// The last part of the segment and its end.
+    pub(crate) fn close(&mut self, name: &str, ticks: u64) {
+        self.append(name, ticks, false);
+        self.publish(name, true);
+    }
+
+    /// A whole segment of `parts`.
+    pub(crate) fn segment(&mut self, name: &str, parts: &[u64]) {
+        let (last, first) = parts.split_last().unwrap();
+        first.iter().for_each(|ticks| self.part(name, *ticks));
+        self.close(name, *last);
+    }
+
+    /// A whole segment that stands for missing media, without parts.
+    pub(crate) fn gap_segment(&mut self, name: &str, ticks: u64) {
+        self.begin(name);
+        let segment = self.cursor(name).open.as_mut().unwrap();
+        (segment.gap, segment.duration_ticks) = (true, ticks);
+        self.cursor(name).at += ticks as i64;
+        self.publish(name, true);
+    }
+
+    /// The next segment begins with a discontinuity and another header.
+    pub(crate) fn discontinuity(&mut self, name: &str, header_id: u64) {
+        let cursor = self.cursor(name);
+        cursor.discontinuity = true;
+        cursor.discontinuity_number += 1;
+        let track = cursor.header.track.clone();
+        cursor.header = Arc::new(HeaderObject {
+            id: header_id,
+            track,
+        });
+    }
+
+    /// Discontinuities that were before the first segment.
+    pub(crate) fn discontinuities_before(&mut self, name: &str, count: u64) {
+        self.cursor(name).discontinuity_number = count;
+    }
+
+    pub(crate) fn evict(&mut self, name: &str, listed_from: u64, kept_from: u64) {
+        let track = self.index(name);
+        self.apply(&[Change::Evict {
+            track,
+            listed_from,
+            kept_from,
+        }]);
+    }
+
+    pub(crate) fn rates(&mut self, name: &str, peak_bps: u64, average_bps: u64) {
+        let track = self.index(name);
+        self.apply(&[Change::Rates {
+            track,
+            peak_bps,
+            average_bps,
+        }]);
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.apply(&[Change::State(State::Ended)]);
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.channel.apply(self.channel.seq + 1, changes);
+    }
+
+    fn cursor(&mut self, name: &str) -> &mut Cursor {
+        let index = self.index(name);
+        &mut self.cursors[usize::from(index.0)]
+    }
+
+    fn begin(&mut self, name: &str) {
+        let cursor = self.cursor(name);
+        if cursor.open.is_some() {
+            return;
+        }
+        let span = cursor.header.track.timescale.micros(cursor.at);
+        cursor.open = Some(Segment {
+            msn: cursor.msn,
+            start_ticks: cursor.at,
+            duration_ticks: 0,
+            wall: EPOCH + span,
+            discontinuity: cursor.discontinuity,
+            discontinuity_number: cursor.discontinuity_number,
+            header: Arc::clone(&cursor.header),
+            gap: false,
+            parts: Vec::new(),
+        });
+        cursor.discontinuity = false;
+    }
+
+    fn append(&mut self, name: &str, ticks: u64, gap: bool) {
+        self.begin(name);
+        let number = self.number(name);
+        let cursor = self.cursor(name);
+        let segment = cursor.open.as_mut().unwrap();
+        let body = if gap {
+            Rope::new()
+        } else {
+            Rope::from(Bytes::from_static(b"moofmdat"))
+        };
+        segment.parts.push(Arc::new(Part {
+            number,
+            start_ticks: cursor.at,
+            duration_ticks: ticks,
+            independent: segment.parts.is_empty(),
+            gap,
+            body,
+        }));
+        segment.duration_ticks += ticks;
+        cursor.at += ticks as i64;
+    }
+
+    fn number(&mut self, name: &str) -> u64 {
+        let number_ms = self.number_ms;
+        let cursor = self.cursor(name);
+        (cursor.header.track.timescale.micros(cursor.at).0 / 1000 / number_ms) as u64
+    }
+
+    fn publish(&mut self, name: &str, whole: bool) {
+        let (track, next_part) = (self.index(name), self.number(name));
+        let cursor = self.cursor(name);
+        let segment = Arc::new(cursor.open.clone().unwrap());
+        let change = if whole {
+            cursor.open = None;
+            cursor.msn += 1;
+            Change::Close {
+                track,
+                segment,
+                next_part,
+            }
+        } else {
+            Change::Open {
+                track,
+                segment,
+                next_part,
+            }
+        };
+        self.apply(&[change]);
+    }
+}
+
+/// A target duration of 2 s and parts of 0.5 s, four a segment: 100 to 109 are
+/// whole, 110 is open with its parts 0 and 1. Tracks v1, v2 and a1.
+pub(crate) fn reference_state() -> Script {
+    let mut script = Script::new(2, Some(500_000))
+        .video("v1")
+        .video("v2")
+        .audio("a1", "en");
+    script.number_ms = 500;
+    for (name, scale) in [("v1", 90_000), ("v2", 90_000), ("a1", 48_000)] {
+        script.start_at(name, 100, 200 * scale as i64);
+        script.discontinuities_before(name, 3);
+        for _ in 0..10 {
+            script.segment(name, &[scale / 2; 4]);
+        }
+        script.part(name, scale / 2);
+        script.part(name, scale / 2);
+    }
+    script
+}
+
+/// Two parts whose numbers are half a second of milliseconds apart.
+pub(crate) fn sparse_numbers() -> Script {
+    let mut script = Script::new(2, Some(500_000)).video("v1");
+    script.part("v1", 45_000);
+    script.part("v1", 45_000);
+    script
+}
+
+/// Compares `text` with a file under `fixtures/golden/hls`, which
+/// `UPDATE_GOLDEN=1` writes anew, and has a foreign reader take it.
+#[track_caller]
+pub(crate) fn golden(name: &str, text: &str) {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let path = format!("{root}/fixtures/golden/hls/{name}.m3u8");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(
+        text,
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        "{path}"
+    );
+    for line in lines(text) {
+        let taken = line.starts_with("KnownTag") || line.starts_with("Uri");
+        assert!(
+            taken,
+            "a line that the foreign reader does not know: {line}"
+        );
+    }
+}
+
+/// Every line as the foreign reader sees it.
+pub(crate) fn lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    each_line(text, |line| lines.push(format!("{line:?}")));
+    lines
+}
+
+fn each_line(text: &str, mut see: impl FnMut(HlsLine<'_>)) {
+    let options = ParsingOptionsBuilder::new()
+        .with_parsing_for_all_tags()
+        .build();
+    let mut reader = Reader::from_str(text, options);
+    while let Some(line) = reader
+        .read_line()
+        .expect("the foreign reader takes every line")
+    {
+        see(line);
+    }
+}
+
+/// A segment or the parts behind the last one, as the foreign reader sees them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SegmentFacts {
+    pub(crate) uri: String,
+    pub(crate) duration: f64,
+    pub(crate) gap: bool,
+    pub(crate) discontinuity: bool,
+    /// The map in force.
+    pub(crate) map: String,
+    pub(crate) dates: usize,
+    /// URI, duration, independent, gap.
+    pub(crate) parts: Vec<(String, f64, bool, bool)>,
+}
+
+/// A media playlist as the foreign reader sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) target: u64,
+    pub(crate) msn: u64,
+    pub(crate) discontinuity_sequence: u64,
+    pub(crate) part_target: Option<f64>,
+    pub(crate) part_hold_back: Option<f64>,
+    pub(crate) blocks: bool,
+    pub(crate) skips: bool,
+    pub(crate) segments: Vec<SegmentFacts>,
+    pub(crate) open: SegmentFacts,
+    pub(crate) hints: Vec<String>,
+    pub(crate) reports: Vec<(String, u64, Option<u64>)>,
+    pub(crate) ended: bool,
+}
+
+impl Facts {
+    pub(crate) fn read(text: &str) -> Self {
+        let mut facts = Self::default();
+        each_line(text, |line| match line {
+            HlsLine::Uri(uri) => {
+                let next = SegmentFacts {
+                    map: facts.open.map.clone(),
+                    ..Default::default()
+                };
+                let mut whole = std::mem::replace(&mut facts.open, next);
+                whole.uri = uri.into();
+                facts.segments.push(whole);
+            }
+            HlsLine::KnownTag(KnownTag::Hls(tag)) => facts.take(&tag),
+            other => panic!("unexpected line {other:?}"),
+        });
+        facts
+    }
+
+    fn take(&mut self, tag: &Tag<'_>) {
+        let open = &mut self.open;
+        match tag {
+            Tag::Targetduration(tag) => self.target = tag.target_duration(),
+            Tag::MediaSequence(tag) => self.msn = tag.media_sequence(),
+            Tag::DiscontinuitySequence(tag) => {
+                self.discontinuity_sequence = tag.discontinuity_sequence();
+            }
+            Tag::PartInf(tag) => self.part_target = Some(tag.part_target()),
+            Tag::ServerControl(tag) => {
+                self.part_hold_back = tag.part_hold_back();
+                self.blocks = tag.can_block_reload();
+                self.skips = tag.can_skip_until().is_some();
+            }
+            Tag::Discontinuity(_) => {
+                assert!(
+                    open.parts.is_empty(),
+                    "a break stands in front of the parts"
+                );
+                open.discontinuity = true;
+            }
+            Tag::Map(tag) => {
+                assert!(open.parts.is_empty(), "a map stands in front of the parts");
+                open.map = tag.uri().into();
+            }
+            Tag::ProgramDateTime(_) => {
+                assert!(open.parts.is_empty(), "a date stands in front of the parts");
+                open.dates += 1;
+            }
+            Tag::Part(tag) => {
+                let part = (
+                    tag.uri().into(),
+                    tag.duration(),
+                    tag.independent(),
+                    tag.gap(),
+                );
+                open.parts.push(part);
+            }
+            Tag::Gap(_) => open.gap = true,
+            Tag::Inf(tag) => open.duration = tag.duration(),
+            Tag::PreloadHint(tag) => self.hints.push(tag.uri().into()),
+            Tag::RenditionReport(tag) => {
+                self.reports
+                    .push((tag.uri().into(), tag.last_msn(), tag.last_part()));
+            }
+            Tag::Endlist(_) => self.ended = true,
+            Tag::M3u(_) | Tag::Version(_) => {}
+            other => panic!("unexpected tag {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn header(kind: Kind, timescale: u32, codec: &str) -> TrackHeader {
+    TrackHeader {
+        track_id: 1,
+        kind,
+        timescale: Timescale::new(timescale).unwrap(),
+        codec: codec.into(),
+        language: None,
+        width: 0,
+        height: 0,
+        sample_rate: 0,
+        channels: 0,
+        bitrate: None,
+        edit_shift_ticks: 0,
+        defaults: SampleDefaults::default(),
+        encrypted: false,
+        bytes: Bytes::new(),
+        digest: 0,
+    }
+}
