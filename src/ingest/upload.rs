@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::ingest::name::track_name;
 use crate::limits;
-use crate::media::cmaf::parser::Parser;
-use crate::media::cmaf::{self, Chunk, Event, Header, Kind};
+use crate::media::bmff::Error;
+use crate::media::cmaf::{self, Chunk, Event, Header, Kind, Parser};
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::publisher::{Manner, Publisher, TrackKey};
 use crate::time::{Mono, Now};
@@ -248,10 +248,10 @@ impl Upload {
         Ok(())
     }
 
-    fn boxes(&self, error: &cmaf::Error) -> Fault {
+    fn boxes(&self, error: &Error) -> Fault {
         Fault::new(
             Some(&self.name),
-            error.at(),
+            error.at,
             FaultKind::Boxes(error.to_string()),
         )
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::media::bmff::Error;
 use crate::media::cmaf::{self, TrackChunk, TrackHeader};
 use crate::media::rope::Rope;
 use crate::media::window::Part;
@@ -28,7 +29,7 @@ impl Placed {
     }
 
     /// Cuts it before sample `at`.
-    pub(super) fn cut(&self, header: &TrackHeader, at: usize) -> Result<(Self, Self), cmaf::Error> {
+    pub(super) fn cut(&self, header: &TrackHeader, at: usize) -> Result<(Self, Self), Error> {
         let (head, tail) = cmaf::cut(&self.chunk, header, at)?;
         let tail = Self {
             start: self.start + head.duration as i64,
@@ -79,11 +80,6 @@ impl PartBuilder {
     pub(super) fn number_at(&self, start: i64) -> u64 {
         let ms = rescale_floor(start, self.scale.get(), 1000).max(0) as u64;
         ms.max(self.next_number)
-    }
-
-    /// Ticks in the part under way.
-    pub(super) fn ticks(&self) -> u64 {
-        self.ticks
     }
 
     /// Adds a chunk. Parts that are complete go to `out`, in order. What can't
