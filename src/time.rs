@@ -181,7 +181,11 @@ impl Civil {
         let of_year = of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
         let month_from_march = (5 * of_year + 2) / 153;
         let day = (of_year - (153 * month_from_march + 2) / 5 + 1) as u32;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let month = if month_from_march < 10 {
+            month_from_march + 3
+        } else {
+            month_from_march - 9
+        };
         let year = cycle * 400 + year_of_cycle + i64::from(month <= 2);
         Self {
             year,
@@ -203,14 +207,23 @@ mod tests {
         let wall = Wall(1_767_225_800_250_999);
         assert_eq!(wall.rfc3339(), "2026-01-01T00:03:20.250Z");
         assert_eq!(wall.http_date(), "Thu, 01 Jan 2026 00:03:20 GMT");
-        assert_eq!(Wall(784_111_777_000_000).http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(Wall(951_782_400_000_000).rfc3339(), "2000-02-29T00:00:00.000Z");
+        assert_eq!(
+            Wall(784_111_777_000_000).http_date(),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        assert_eq!(
+            Wall(951_782_400_000_000).rfc3339(),
+            "2000-02-29T00:00:00.000Z"
+        );
         assert_eq!(Wall(-1).rfc3339(), "1969-12-31T23:59:59.999Z");
     }
 
     #[test]
     fn rescaling_is_exact_and_says_how_it_rounds() {
-        assert_eq!(rescale_floor(154_933_457_184_000, 90_000, 1_000_000), 1_721_482_857_600_000);
+        assert_eq!(
+            rescale_floor(154_933_457_184_000, 90_000, 1_000_000),
+            1_721_482_857_600_000
+        );
         assert_eq!(rescale_floor(-1, 48_000, 1_000_000), -21);
         assert_eq!(rescale_nearest(1, 48_000, 1_000_000), 21);
         assert_eq!(rescale_nearest(-1, 2, 1), 0);

@@ -4,7 +4,9 @@
 //! Nothing here waits or knows media; `route` turns targets into what the
 //! origin serves.
 
+mod body;
 pub mod connection;
+mod head;
 pub mod reply;
 pub mod request;
 pub mod route;

@@ -170,7 +170,10 @@ impl Channel {
 
     /// A track by its name in URLs.
     pub fn track(&self, name: &str) -> Option<(TrackIndex, &Track)> {
-        let index = self.tracks.iter().position(|track| track.info.name == name)?;
+        let index = self
+            .tracks
+            .iter()
+            .position(|track| track.info.name == name)?;
         Some((TrackIndex(index as u16), &self.tracks[index]))
     }
 
@@ -191,12 +194,19 @@ impl Channel {
 
     /// Whether a kind of track is present.
     pub fn has(&self, kind: Kind) -> bool {
-        self.tracks.iter().any(|track| track.info.header.kind == kind)
+        self.tracks
+            .iter()
+            .any(|track| track.info.header.kind == kind)
     }
 
     /// Applies one batch; all of it is one version to readers.
     pub fn apply(&mut self, seq: u64, changes: &[Change]) {
-        assert_eq!(seq, self.seq + 1, "batches of channel {} come in order", self.name);
+        assert_eq!(
+            seq,
+            self.seq + 1,
+            "batches of channel {} come in order",
+            self.name
+        );
         self.seq = seq;
         for change in changes {
             self.step(change);
@@ -222,16 +232,34 @@ impl Channel {
                 });
                 self.presentation_version += 1;
             }
-            Change::Open { track, segment, next_part } => {
-                self.window_mut(*track).set_open(Arc::clone(segment), *next_part);
+            Change::Open {
+                track,
+                segment,
+                next_part,
+            } => {
+                self.window_mut(*track)
+                    .set_open(Arc::clone(segment), *next_part);
             }
-            Change::Close { track, segment, next_part } => {
-                self.window_mut(*track).close(Arc::clone(segment), *next_part);
+            Change::Close {
+                track,
+                segment,
+                next_part,
+            } => {
+                self.window_mut(*track)
+                    .close(Arc::clone(segment), *next_part);
             }
-            Change::Evict { track, listed_from, kept_from } => {
+            Change::Evict {
+                track,
+                listed_from,
+                kept_from,
+            } => {
                 self.window_mut(*track).evict(*listed_from, *kept_from);
             }
-            Change::Rates { track, peak_bps, average_bps } => {
+            Change::Rates {
+                track,
+                peak_bps,
+                average_bps,
+            } => {
                 let track = &mut self.tracks[usize::from(track.0)];
                 (track.peak_bps, track.average_bps) = (*peak_bps, *average_bps);
                 self.presentation_version += 1;

@@ -106,8 +106,16 @@ mod tests {
         assert_eq!((rope.len(), rope.pieces().len()), (6, 3));
         for from in 0..8usize {
             for to in 0..8usize {
-                let want = if from < to.min(6) { &whole[from..to.min(6)] } else { &[] };
-                assert_eq!(rope.slice(from as u64, to as u64).to_vec(), want, "{from}..{to}");
+                let want = if from < to.min(6) {
+                    &whole[from..to.min(6)]
+                } else {
+                    &[]
+                };
+                assert_eq!(
+                    rope.slice(from as u64, to as u64).to_vec(),
+                    want,
+                    "{from}..{to}"
+                );
             }
         }
     }

@@ -144,7 +144,11 @@ impl Window {
 
     /// Newest whole segment.
     pub fn last_whole(&self) -> Option<&Arc<Segment>> {
-        if self.retired == self.segments.len() { None } else { self.segments.back() }
+        if self.retired == self.segments.len() {
+            None
+        } else {
+            self.segments.back()
+        }
     }
 
     /// Number of the part that is expected next, the one a hint names.
@@ -170,12 +174,18 @@ impl Window {
     /// The newest listed part. A segment without parts counts as one part.
     pub fn edge(&self) -> Option<Edge> {
         let newest = self.open.as_ref().or_else(|| self.last_whole())?;
-        Some(Edge { msn: newest.msn, part: (newest.parts.len() as u64).max(1) - 1 })
+        Some(Edge {
+            msn: newest.msn,
+            part: (newest.parts.len() as u64).max(1) - 1,
+        })
     }
 
     /// Media time after the newest listed part, in ticks.
     pub fn end_ticks(&self) -> Option<i64> {
-        self.open.as_ref().or_else(|| self.last_whole()).map(|newest| newest.end_ticks())
+        self.open
+            .as_ref()
+            .or_else(|| self.last_whole())
+            .map(|newest| newest.end_ticks())
     }
 
     /// A segment that can be fetched, whole ones only.
@@ -188,7 +198,10 @@ impl Window {
     /// A part that can be fetched, of whole segments and of the open one.
     pub fn part(&self, number: u64) -> Option<&Arc<Part>> {
         let find = |segment: &Arc<Segment>| {
-            let index = segment.parts.binary_search_by_key(&number, |part| part.number).ok()?;
+            let index = segment
+                .parts
+                .binary_search_by_key(&number, |part| part.number)
+                .ok()?;
             Some(index)
         };
         if let Some(open) = &self.open
@@ -197,7 +210,10 @@ impl Window {
             return find(open).map(|index| &open.parts[index]);
         }
         let after = self.segments.partition_point(|segment| {
-            segment.parts.first().is_none_or(|part| part.number <= number)
+            segment
+                .parts
+                .first()
+                .is_none_or(|part| part.number <= number)
         });
         let segment = self.segments.get(after.checked_sub(1)?)?;
         find(segment).map(|index| &segment.parts[index])
@@ -206,29 +222,43 @@ impl Window {
     /// Oldest number of a part that can be fetched.
     pub fn first_part(&self) -> Option<u64> {
         let whole = self.segments.iter().chain(self.open.iter());
-        whole.flat_map(|segment| segment.parts.first()).map(|part| part.number).next()
+        whole
+            .flat_map(|segment| segment.parts.first())
+            .map(|part| part.number)
+            .next()
     }
 
     /// Oldest segment that can be fetched.
     pub fn first_msn(&self) -> Option<u64> {
-        self.segments.front().or(self.open.as_ref()).map(|segment| segment.msn)
+        self.segments
+            .front()
+            .or(self.open.as_ref())
+            .map(|segment| segment.msn)
     }
 
     /// A CMAF header that a fetchable segment uses.
     pub fn header(&self, id: u64) -> Option<&Arc<HeaderObject>> {
         let newest_first = self.open.iter().chain(self.segments.iter().rev());
-        newest_first.map(|segment| &segment.header).find(|header| header.id == id)
+        newest_first
+            .map(|segment| &segment.header)
+            .find(|header| header.id == id)
     }
 
     /// The header of the newest media.
     pub fn newest_header(&self) -> Option<&Arc<HeaderObject>> {
-        self.open.as_ref().or_else(|| self.last_whole()).map(|segment| &segment.header)
+        self.open
+            .as_ref()
+            .or_else(|| self.last_whole())
+            .map(|segment| &segment.header)
     }
 
     /// Replaces the open segment with a state of it that has one part more, or
     /// opens the first part of the next.
     pub(crate) fn set_open(&mut self, segment: Arc<Segment>, next_part: u64) {
-        assert!(!segment.parts.is_empty(), "an open segment is listed by its parts");
+        assert!(
+            !segment.parts.is_empty(),
+            "an open segment is listed by its parts"
+        );
         self.check_number(&segment);
         self.open = Some(segment);
         self.step_part(next_part);
@@ -267,7 +297,11 @@ impl Window {
 
     fn check_number(&self, segment: &Segment) {
         if let Some(newest) = self.segments.back() {
-            assert_eq!(segment.msn, newest.msn + 1, "media sequence numbers rise by one");
+            assert_eq!(
+                segment.msn,
+                newest.msn + 1,
+                "media sequence numbers rise by one"
+            );
         }
     }
 
