@@ -107,7 +107,7 @@ impl Connection {
     /// told: all of `input` is then consumed or kept.
     ///
     /// `wall` dates the replies of `Refuse`.
-    pub fn poll<'a>(&'a mut self, input: &mut &'a [u8], wall: Wall) -> Option<Event<'a>> {
+    pub fn poll<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], wall: Wall) -> Option<Event<'a>> {
         self.told_head = None;
         self.release();
         if self.closed {
@@ -246,7 +246,7 @@ impl Connection {
         })
     }
 
-    fn poll_head<'a>(&'a mut self, input: &mut &'a [u8], wall: Wall) -> Option<Event<'a>> {
+    fn poll_head<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], wall: Wall) -> Option<Event<'a>> {
         let found = match self.find_head(input) {
             Ok(found) => found?,
             Err(refusal) => return self.refuse(refusal, input, wall),
@@ -356,7 +356,7 @@ impl Connection {
         Ok(())
     }
 
-    fn poll_body<'a>(&'a mut self, input: &mut &'a [u8], wall: Wall) -> Option<Event<'a>> {
+    fn poll_body<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8], wall: Wall) -> Option<Event<'a>> {
         let mut from_kept = self.pending() > 0;
         let all = *input;
         let (used, step) = loop {

@@ -99,7 +99,10 @@ pub(super) fn parse(raw: &[u8]) -> Result<Head<'_>, Refusal> {
 /// 505 for a version that is one, 400 for what is none.
 fn version_refusal(raw: &[u8]) -> Refusal {
     let line = &raw[..memchr::memchr(b'\r', raw).unwrap_or(raw.len())];
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    let version = line
+        .splitn(3, |&byte| byte == b' ')
+        .nth(2)
+        .unwrap_or_default();
     match version {
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Refusal {
             status: 505,
