@@ -645,7 +645,10 @@ fn an_answer_instead_of_100_closes() {
     let mut connection = Connection::new();
     let mut input = head.as_bytes();
     assert!(connection.poll(&mut input, WALL).is_some());
-    assert_eq!(connection.continue_body(), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(
+        connection.respond_continue(),
+        "HTTP/1.1 100 Continue\r\n\r\n"
+    );
     assert!(!connection.respond(&ok()).close && connection.in_body());
     // A client that did not wait is no different.
     let mut connection = Connection::new();

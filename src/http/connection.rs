@@ -151,7 +151,7 @@ impl Connection {
     }
 
     /// The bytes of `100 Continue`, for a request that expects it.
-    pub fn continue_body(&mut self) -> Bytes {
+    pub fn respond_continue(&mut self) -> Bytes {
         self.expects_continue = false;
         Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n")
     }

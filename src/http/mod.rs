@@ -5,8 +5,10 @@
 //! origin serves.
 
 mod body;
+pub mod conditional;
 pub mod connection;
 mod head;
+pub mod range;
 pub mod reply;
 pub mod request;
 pub mod route;
