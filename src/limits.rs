@@ -18,6 +18,13 @@ pub const TRAILER_BYTES_MAX: usize = 4 * 1024;
 /// Bytes kept for a connection that pipelines while its current exchange is
 /// unanswered. Beyond it the connection is no longer read until it drains.
 pub const PIPELINED_BYTES_MAX: usize = 64 * 1024;
+/// Bytes taken beyond `PIPELINED_BYTES_MAX` from a peer that goes on sending:
+/// what the shell may have under way when it stops reading. More is abuse (400,
+/// close).
+pub const PIPELINED_OVERRUN_BYTES_MAX: usize = 256 * 1024;
+/// Empty lines skipped in front of one request line (RFC 9112 section 2.2 asks
+/// for at least one).
+pub const LEADING_EMPTY_LINES_MAX: u8 = 4;
 /// Bytes of a refused body that are read and thrown away before the answer, so
 /// that the peer sees it; beyond it the connection is closed.
 pub const REFUSED_BODY_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -4,7 +4,11 @@
 //! Nothing here waits or knows media; `route` turns targets into what the
 //! origin serves.
 
+mod body;
+pub mod conditional;
 pub mod connection;
+mod head;
+pub mod range;
 pub mod reply;
 pub mod request;
 pub mod route;

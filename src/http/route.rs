@@ -1,5 +1,9 @@
 //! Request targets to what they name, and names to targets.
 
+use std::fmt;
+
+use crate::limits::NAME_BYTES_MAX;
+
 /// What a target names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -61,9 +65,74 @@ pub enum Route<'a> {
     Forbidden,
 }
 
-/// An object of a track, by the name that [`object_name`] gave it.
-///
-/// [`object_name`]: crate::http::route
+impl<'a> Route<'a> {
+    /// Reads a request target in origin-form.
+    ///
+    /// Nothing is percent-decoded: the origin writes its names without escapes,
+    /// so an escaped name on delivery is not one of its own.
+    pub fn parse(target: &'a str) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let Some(rest) = path.strip_prefix('/') else {
+            return Self::Unknown;
+        };
+        if is_forbidden(path) {
+            return Self::Forbidden;
+        }
+        if let Some(rest) = rest.strip_prefix("live/") {
+            return Self::delivery(rest, query).unwrap_or(Self::Unknown);
+        }
+        if let Some(rest) = rest.strip_prefix("ingest/") {
+            let (channel, path) = rest.split_once('/').unwrap_or((rest, ""));
+            return if is_name(channel) {
+                Self::Ingest {
+                    channel,
+                    path,
+                    query,
+                }
+            } else {
+                Self::Unknown
+            };
+        }
+        match path {
+            "/healthz" => Self::Health,
+            "/readyz" => Self::Ready,
+            "/metrics" => Self::Metrics,
+            "/time" => Self::Time,
+            "/api/v1/channels" => Self::Channels,
+            "/" | "/player.js" | "/page.css" | "/favicon.ico" => Self::Page { path },
+            _ => match rest.strip_prefix("api/v1/channels/") {
+                Some(channel) if is_name(channel) => Self::Channel { channel },
+                _ => Self::Unknown,
+            },
+        }
+    }
+
+    fn delivery(rest: &'a str, query: &'a str) -> Option<Self> {
+        let (channel, rest) = rest.split_once('/')?;
+        if !is_name(channel) {
+            return None;
+        }
+        if let Some((track, object)) = rest.split_once('/') {
+            let object = ObjectName::parse(object)?;
+            return is_track_name(track).then_some(Self::Object {
+                channel,
+                track,
+                object,
+            });
+        }
+        match rest.strip_suffix(".m3u8")? {
+            "index" => Some(Self::Multivariant { channel }),
+            track if is_name(track) => Some(Self::MediaPlaylist {
+                channel,
+                track,
+                query,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// An object of a track. Its name is what `Display` writes, and only that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectName<'a> {
     /// `{generation}-h{id:016x}.mp4`
@@ -87,4 +156,348 @@ pub enum ObjectName<'a> {
         /// Running number of the part.
         number: u64,
     },
+}
+
+impl<'a> ObjectName<'a> {
+    /// Reads a name; `None` for anything that `Display` would not write. The
+    /// generation is what lies before the last `-`.
+    pub fn parse(name: &'a str) -> Option<Self> {
+        let (generation, rest) = name.rsplit_once('-')?;
+        if !is_name(generation) {
+            return None;
+        }
+        if let Some(rest) = rest.strip_suffix(".m4s") {
+            return match rest.split_at_checked(1)? {
+                ("s", digits) => Some(Self::Segment {
+                    generation,
+                    msn: decimal(digits)?,
+                }),
+                ("p", digits) => Some(Self::Part {
+                    generation,
+                    number: decimal(digits)?,
+                }),
+                _ => None,
+            };
+        }
+        let digits = rest.strip_suffix(".mp4")?.strip_prefix('h')?;
+        let lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if digits.len() != 16 || !digits.bytes().all(lower_hex) {
+            return None;
+        }
+        Some(Self::Header {
+            generation,
+            id: u64::from_str_radix(digits, 16).ok()?,
+        })
+    }
+}
+
+impl fmt::Display for ObjectName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { generation, id } => write!(f, "{generation}-h{id:016x}.mp4"),
+            Self::Segment { generation, msn } => write!(f, "{generation}-s{msn}.m4s"),
+            Self::Part { generation, number } => write!(f, "{generation}-p{number}.m4s"),
+        }
+    }
+}
+
+/// Whether this can be the name of a channel or a generation: 1 to
+/// [`NAME_BYTES_MAX`] unreserved characters of RFC 3986, and not a dot segment.
+/// A track's name must not be `index` besides, see [`is_track_name`].
+pub fn is_name(name: &str) -> bool {
+    let unreserved =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-');
+    (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name != "."
+        && name != ".."
+        && name.bytes().all(unreserved)
+}
+
+/// Whether this can be the name of a track: `index.m3u8` is the multivariant
+/// playlist.
+pub fn is_track_name(name: &str) -> bool {
+    is_name(name) && name != "index"
+}
+
+/// A number as the origin writes it: no sign, no leading zero.
+fn decimal(digits: &str) -> Option<u64> {
+    let canonical = match digits.as_bytes() {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if canonical { digits.parse().ok() } else { None }
+}
+
+/// Whether a path tries to leave its root or hides a separator: dot segments,
+/// escaped or not, escaped slashes and backslashes, backslashes, NUL.
+fn is_forbidden(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    // Names of media have dots within but none behind a slash, and no escapes:
+    // for them this is the whole cost.
+    if !bytes.iter().any(|&byte| matches!(byte, b'%' | b'\\' | 0)) && !path.contains("/.") {
+        return false;
+    }
+    if bytes.iter().any(|&byte| matches!(byte, b'\\' | 0)) {
+        return true;
+    }
+    let escaped = |code: [u8; 2]| {
+        bytes
+            .windows(3)
+            .any(|w| w[0] == b'%' && w[1..].eq_ignore_ascii_case(&code))
+    };
+    escaped(*b"2f") || escaped(*b"5c") || escaped(*b"00") || path.split('/').any(is_dot_segment)
+}
+
+/// Whether a path segment is `..` when its escaped dots are read as dots.
+fn is_dot_segment(mut segment: &str) -> bool {
+    for _ in 0..2 {
+        let escaped = segment
+            .get(..3)
+            .is_some_and(|head| head.eq_ignore_ascii_case("%2e"));
+        let dot = if escaped { 3 } else { 1 };
+        if !escaped && !segment.starts_with('.') {
+            return false;
+        }
+        segment = &segment[dot..];
+    }
+    segment.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(target: &str, want: Route<'_>) {
+        assert_eq!(Route::parse(target), want, "{target}");
+    }
+
+    #[test]
+    fn delivery() {
+        check(
+            "/live/news/index.m3u8",
+            Route::Multivariant { channel: "news" },
+        );
+        check(
+            "/live/news/index.m3u8?a=b",
+            Route::Multivariant { channel: "news" },
+        );
+        check(
+            "/live/news/v0.m3u8?_HLS_msn=5&_HLS_part=2",
+            Route::MediaPlaylist {
+                channel: "news",
+                track: "v0",
+                query: "_HLS_msn=5&_HLS_part=2",
+            },
+        );
+        check(
+            "/live/news/v0.m3u8?a?b",
+            Route::MediaPlaylist {
+                channel: "news",
+                track: "v0",
+                query: "a?b",
+            },
+        );
+        check(
+            "/live/n/v/7f3a-s12.m4s?x",
+            Route::Object {
+                channel: "n",
+                track: "v",
+                object: ObjectName::Segment {
+                    generation: "7f3a",
+                    msn: 12,
+                },
+            },
+        );
+        for unknown in [
+            "/live",
+            "/live/",
+            "/live/n",
+            "/live/n/",
+            "/live/n/v",
+            "/live/n/.m3u8",
+            "/live//v.m3u8",
+            "/live/n/v.m3u8/",
+            "/live/n/v/",
+            "/live/n/v/x/g-s1.m4s",
+            "/live/n/v.M3U8",
+            "/live/n%61/v.m3u8",
+            "/live/n/v%31.m3u8",
+            "/live/n/v(1).m3u8",
+            "/LIVE/n/index.m3u8",
+            "live/n/index.m3u8",
+            "",
+            "*",
+            "//live/n/index.m3u8",
+            "/live/n;a/v.m3u8",
+        ] {
+            check(unknown, Route::Unknown);
+        }
+    }
+
+    #[test]
+    fn names_end_at_their_limit() {
+        let longest = "n".repeat(NAME_BYTES_MAX);
+        let target = format!("/live/{longest}/index.m3u8");
+        check(&target, Route::Multivariant { channel: &longest });
+        check(&format!("/live/{longest}n/index.m3u8"), Route::Unknown);
+        assert!(is_track_name("index.") && !is_track_name("index"));
+        assert!(!is_name("") && !is_name(".") && !is_name("..") && is_name("..."));
+    }
+
+    #[test]
+    fn object_names_have_one_form() {
+        let header = ObjectName::Header {
+            generation: "a-b",
+            id: 0xfe,
+        };
+        assert_eq!(header.to_string(), "a-b-h00000000000000fe.mp4");
+        assert_eq!(ObjectName::parse("a-b-h00000000000000fe.mp4"), Some(header));
+        assert_eq!(
+            ObjectName::parse("g-p18446744073709551615.m4s"),
+            Some(ObjectName::Part {
+                generation: "g",
+                number: u64::MAX
+            })
+        );
+        for wrong in [
+            "g-s01.m4s",
+            "g-s+1.m4s",
+            "g-s.m4s",
+            "g-s-1.m4s",
+            "g-s1.mp4",
+            "g-S1.m4s",
+            "s1.m4s",
+            "-s1.m4s",
+            "g-p18446744073709551616.m4s",
+            "g-hfe.mp4",
+            "g-h00000000000000FE.mp4",
+            "g-h00000000000000fe.m4s",
+            "g-s1.m4s.m4s",
+            "g-.m4s",
+            "g-\u{e9}1.m4s",
+            "g-s 1.m4s",
+        ] {
+            assert_eq!(ObjectName::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ingest_keeps_its_path_raw() {
+        let ingest = |channel, path, query| Route::Ingest {
+            channel,
+            path,
+            query,
+        };
+        check("/ingest/news", ingest("news", "", ""));
+        check("/ingest/news/", ingest("news", "", ""));
+        check("/ingest/news/a/b.m4s?t=1", ingest("news", "a/b.m4s", "t=1"));
+        check(
+            "/ingest/news//Streams(v.cmfv)",
+            ingest("news", "/Streams(v.cmfv)", ""),
+        );
+        check(
+            "/ingest/news/Streams%28v%29",
+            ingest("news", "Streams%28v%29", ""),
+        );
+        check("/ingest/news/-1024.m4s", ingest("news", "-1024.m4s", ""));
+        check("/ingest/", Route::Unknown);
+        check("/ingest//a", Route::Unknown);
+    }
+
+    #[test]
+    fn control_and_page() {
+        check("/healthz", Route::Health);
+        check("/readyz?verbose", Route::Ready);
+        check("/metrics", Route::Metrics);
+        check("/time", Route::Time);
+        check("/api/v1/channels", Route::Channels);
+        check("/api/v1/channels/news", Route::Channel { channel: "news" });
+        check("/api/v1/channels/", Route::Unknown);
+        for path in ["/", "/player.js", "/page.css", "/favicon.ico"] {
+            check(path, Route::Page { path });
+        }
+        check("/?channel=news", Route::Page { path: "/" });
+        check("/player.js/", Route::Unknown);
+    }
+
+    #[test]
+    fn ways_out_are_forbidden() {
+        for target in [
+            "/..",
+            "/../etc",
+            "/live/../x",
+            "/live/n/..",
+            "/ingest/n/../../x",
+            "/ingest/n/%2e%2e/x",
+            "/ingest/n/.%2E/x",
+            "/ingest/n/%2e./x",
+            "/ingest/n/a%2fb",
+            "/ingest/n/a%2Fb",
+            "/ingest/n/a%5cb",
+            "/ingest/n/a\\b",
+            "/ingest/n/%00",
+            "/live/n%2f..%2f/index.m3u8",
+        ] {
+            check(target, Route::Forbidden);
+        }
+        // What only looks like one.
+        check(
+            "/ingest/n/..a",
+            Route::Ingest {
+                channel: "n",
+                path: "..a",
+                query: "",
+            },
+        );
+        check(
+            "/ingest/n/...",
+            Route::Ingest {
+                channel: "n",
+                path: "...",
+                query: "",
+            },
+        );
+        check(
+            "/ingest/n/a?p=../..",
+            Route::Ingest {
+                channel: "n",
+                path: "a",
+                query: "p=../..",
+            },
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_object_name_reads_back(
+            generation in "[A-Za-z0-9._~-]{1,16}", number: u64, kind in 0..3u8,
+        ) {
+            prop_assume!(is_name(&generation));
+            let generation = generation.as_str();
+            let object = match kind {
+                0 => ObjectName::Header { generation, id: number },
+                1 => ObjectName::Segment { generation, msn: number },
+                _ => ObjectName::Part { generation, number },
+            };
+            let name = object.to_string();
+            prop_assert_eq!(ObjectName::parse(&name), Some(object));
+        }
+
+        #[test]
+        fn what_parses_as_an_object_name_is_its_only_spelling(
+            name in "[a-c.-]{0,3}-[hsp+]?[0-9a-f]{0,17}\\.(m4s|mp4)",
+        ) {
+            if let Some(object) = ObjectName::parse(&name) {
+                prop_assert_eq!(object.to_string(), name);
+            }
+        }
+
+        #[test]
+        fn any_target_is_routed(target in "[ -~]{0,40}|/(live|ingest)/[ -~]{0,40}") {
+            let _ = Route::parse(&target);
+        }
+    }
 }

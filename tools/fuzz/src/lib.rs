@@ -1,1 +1,5 @@
 //! Fuzz targets as plain functions.
+
+pub mod http_connection;
+pub mod http_range;
+pub mod http_route;

@@ -1,0 +1,98 @@
+//! What crosses cores: the closed list of letters, and the reports they carry.
+
+use std::sync::Arc;
+
+use crate::media::channel::{Change, Channel};
+use crate::metrics::Counters;
+
+/// The closed list of what crosses cores.
+#[derive(Clone, Debug)]
+pub enum Letter {
+    /// Send me the channel and then its changes.
+    Subscribe {
+        /// By name.
+        channel: Arc<str>,
+    },
+    /// I no longer serve this channel.
+    Unsubscribe {
+        /// By name.
+        channel: Arc<str>,
+    },
+    /// The channel as it stands, or that there is none by this name.
+    Snapshot {
+        /// By name.
+        channel: Arc<str>,
+        /// Everything, sharing memory.
+        state: Option<Box<Channel>>,
+    },
+    /// The next batch of changes of a channel you subscribed to.
+    Change {
+        /// By name.
+        channel: Arc<str>,
+        /// Number of the batch, one more than the last.
+        seq: u64,
+        /// What changed.
+        changes: Arc<[Change]>,
+    },
+    /// Tell me your counters and your channels.
+    Gather {
+        /// Echoed in the answer.
+        ticket: u64,
+    },
+    /// The answer to `Gather`.
+    Gathered {
+        /// From the question.
+        ticket: u64,
+        /// Counters and channels of one shard.
+        report: Box<Report>,
+    },
+    /// Stop: answer what is parked, end uploads, then report `Drained`.
+    Drain,
+}
+
+/// What one shard knows, for `/metrics` and the control interface.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Whose it is.
+    pub shard: u16,
+    /// Plain counters.
+    pub counters: Counters,
+    /// Channels whose home the shard is.
+    pub channels: Vec<ChannelReport>,
+}
+
+/// One channel in a [`Report`].
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ChannelReport {
+    /// Its name.
+    pub name: String,
+    /// Idle, priming, live, stalled or ended.
+    pub state: String,
+    /// Index of its home shard.
+    pub home: u16,
+    /// Requests parked on it, on its home shard.
+    pub parked: u64,
+    /// Uploads open.
+    pub uploads: u64,
+    /// Media held in memory, in bytes.
+    pub bytes: u64,
+    /// Its tracks.
+    pub tracks: Vec<TrackReport>,
+}
+
+/// One track in a [`ChannelReport`].
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct TrackReport {
+    /// Its name.
+    pub name: String,
+    /// RFC 6381.
+    pub codec: String,
+    /// Newest whole segment.
+    pub msn: Option<u64>,
+    /// Whole segments listed.
+    pub segments: u64,
+    /// Bits a second, measured.
+    pub average_bps: u64,
+    /// The last thing the encoder did wrong, if anything.
+    pub complaint: Option<String>,
+}

@@ -1,0 +1,458 @@
+//! What one core keeps of a channel to answer players: rendered playlists,
+//! replies of the newest objects, and the requests parked on it.
+//!
+//! Everything is made once a version and shared by all who ask.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::hls::cache::{CacheControl, Outcome, Resource, retry_after_s};
+use crate::hls::media::{MediaPlaylist, Version};
+use crate::hls::reload::{self, Decision, PartDecision};
+use crate::hls::{gzip, multivariant};
+use crate::http::conditional::{self};
+use crate::http::reply::{Reply, ReplyBuilder};
+use crate::http::route::ObjectName;
+use crate::limits;
+use crate::media::channel::{Channel, State, TrackIndex};
+use crate::media::cmaf::Kind;
+use crate::media::rope::Rope;
+use crate::shard::ExchangeId;
+use crate::shard::desk::Desk;
+use crate::shard::parked::{Parked, Waiter};
+use crate::time::{Now, Wall};
+
+/// A part that is hinted is held this long, in milliseconds: AVPlayer gives a
+/// request up after about 3.5 s without a header.
+const PART_HOLD_MS: u64 = 3_000;
+/// Replies of media objects that are kept for those who ask next.
+const RECENT_OBJECTS: usize = 4;
+const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
+
+/// A GET or HEAD, as far as a reader needs it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) exchange: ExchangeId,
+    pub(super) gzip: bool,
+    pub(super) if_none_match: Option<&'a str>,
+    pub(super) range: Option<&'a str>,
+    pub(super) if_range: Option<&'a str>,
+}
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    tracks: Vec<TrackReader>,
+    multivariant: [Option<(u64, Dated)>; 2],
+}
+
+#[derive(Debug, Default)]
+struct TrackReader {
+    playlist: MediaPlaylist,
+    /// The newest version and the batch of changes it shows.
+    version: Option<(u64, Version)>,
+    /// Its replies: plain or blocking, each identity or gzip.
+    replies: [Option<Dated>; 4],
+    recent: VecDeque<(String, Dated)>,
+    parked: Parked,
+}
+
+/// A reply that is made anew when the second of its `Date` has passed.
+#[derive(Clone, Debug)]
+struct Dated {
+    reply: Rc<Reply>,
+    second: i64,
+}
+
+impl Dated {
+    fn new(reply: Reply, wall: Wall) -> Self {
+        Self { reply: Rc::new(reply), second: wall.seconds() }
+    }
+
+    fn get(&mut self, wall: Wall) -> Rc<Reply> {
+        if self.second != wall.seconds() {
+            *self = Self::new(self.reply.refreshed(wall), wall);
+        }
+        Rc::clone(&self.reply)
+    }
+}
+
+impl Reader {
+    /// Requests parked here, peers that left included.
+    pub(super) fn slots(&self) -> usize {
+        self.tracks.iter().map(|track| track.parked.slots()).sum()
+    }
+
+    /// The multivariant playlist.
+    pub(super) fn multivariant(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        ask: &Ask<'_>,
+    ) {
+        let version = channel.presentation_version();
+        let kept = &mut self.multivariant[usize::from(ask.gzip)];
+        if kept.as_ref().is_none_or(|(of, _)| *of != version) {
+            desk.counters.renders += 1;
+            let text = multivariant::render(channel, &|_| None);
+            let body = if ask.gzip {
+                gzip::whole(&mut desk.deflater, text.as_bytes())
+            } else {
+                Rope::from(text)
+            };
+            let etag = playlist_etag(channel, version, ask.gzip);
+            let cache = lifetime(channel, Resource::Multivariant);
+            let reply = playlist_reply(body, ask.gzip, &etag, cache, now.wall);
+            *kept = Some((version, Dated::new(reply, now.wall)));
+        }
+        let (_, dated) = kept.as_mut().expect("made above");
+        let etag = playlist_etag(channel, version, ask.gzip);
+        let reply = dated.get(now.wall);
+        answer(desk, now, ask, reply, &etag, lifetime(channel, Resource::Multivariant));
+    }
+
+    /// A media playlist: answered, parked or refused.
+    pub(super) fn media_playlist(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        index: TrackIndex,
+        (query, strict): (&str, bool),
+        ask: &Ask<'_>,
+    ) {
+        let window = &channel.track_at(index).window;
+        match reload::decide_query(channel, window, query, strict) {
+            Decision::Ready => {
+                let blocking = query.contains("_HLS_msn=");
+                let reply = self.playlist_reply(desk, now, channel, index, (blocking, ask.gzip));
+                let etag = playlist_etag(channel, channel.seq, ask.gzip);
+                let cache = lifetime(channel, playlist_resource(blocking));
+                answer(desk, now, ask, reply, &etag, cache);
+            }
+            Decision::Park { until } => {
+                let targets = channel.targets().expect("a listed track has targets");
+                let waiter = Waiter {
+                    exchange: ask.exchange,
+                    deadline: now.mono.plus_ms(reload::hold_ms(targets)),
+                    gzip: ask.gzip,
+                };
+                if self.has_room(desk, channel, now, ask) {
+                    self.track(index).parked.playlist(until, waiter);
+                    desk.parked.insert(ask.exchange);
+                }
+            }
+            Decision::Refuse { status, message } => {
+                let reply = refusal(channel, status, message, Outcome::Refused, now.wall);
+                desk.respond(ask.exchange, Rc::new(reply));
+            }
+        }
+    }
+
+    /// A CMAF header, a segment or a part.
+    pub(super) fn object(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        (index, object): (TrackIndex, ObjectName<'_>),
+        ask: &Ask<'_>,
+    ) {
+        let window = &channel.track_at(index).window;
+        let (generation, resource) = match object {
+            ObjectName::Header { generation, .. } => (generation, Resource::Header),
+            ObjectName::Segment { generation, .. } => (generation, Resource::Segment),
+            ObjectName::Part { generation, .. } => (generation, Resource::Part),
+        };
+        let refuse = |desk: &mut Desk, outcome: Outcome| {
+            let (status, message) = match outcome {
+                Outcome::Gone => (410, "it has left the window"),
+                Outcome::Missing => (404, "it never came"),
+                _ => (404, "no such object"),
+            };
+            let reply = refusal(channel, status, message, outcome, now.wall);
+            desk.respond(ask.exchange, Rc::new(reply));
+        };
+        if generation != &*channel.generation {
+            return refuse(desk, Outcome::Gone);
+        }
+        let body = match object {
+            ObjectName::Header { id, .. } => {
+                window.header(id).map(|header| Rope::from(header.track.bytes.clone()))
+            }
+            ObjectName::Segment { msn, .. } => match window.segment(msn) {
+                Some(segment) if segment.gap => return refuse(desk, Outcome::Missing),
+                Some(segment) => Some(segment.body()),
+                None if window.first_msn().is_some_and(|first| msn < first) => {
+                    return refuse(desk, Outcome::Gone);
+                }
+                None => None,
+            },
+            ObjectName::Part { number, .. } => {
+                match reload::decide_part(channel, window, number) {
+                    PartDecision::Ready(part) => Some(part.body.clone()),
+                    PartDecision::Gone => return refuse(desk, Outcome::Gone),
+                    PartDecision::Missing => return refuse(desk, Outcome::Missing),
+                    PartDecision::Unknown => None,
+                    PartDecision::Park => {
+                        return self.park_part(desk, now, channel, (index, number), ask);
+                    }
+                }
+            }
+        };
+        match body {
+            Some(body) => self.serve(desk, now, channel, (index, object, resource), body, ask),
+            None => refuse(desk, Outcome::Unknown),
+        }
+    }
+
+    /// Answers the requests that the newest batch of changes has made due.
+    pub(super) fn wake(&mut self, desk: &mut Desk, now: Now, channel: &Channel) {
+        // The simulator must notice a wake-up that never comes.
+        if cfg!(feature = "canary") && channel.seq % 64 == 63 {
+            return;
+        }
+        let ended = channel.state() == State::Ended;
+        for position in 0..self.tracks.len() {
+            let index = TrackIndex(position as u16);
+            let window = &channel.track_at(index).window;
+            let parked = &mut self.tracks[position].parked;
+            if parked.slots() == 0 {
+                continue;
+            }
+            let playlists = parked.due_playlists(window, ended);
+            let parts = parked.due_parts(window, ended);
+            for waiter in playlists {
+                if desk.parked.contains(&waiter.exchange) {
+                    let variant = (true, waiter.gzip);
+                    let reply = self.playlist_reply(desk, now, channel, index, variant);
+                    desk.release(waiter.exchange, &reply);
+                }
+            }
+            for (number, waiter) in parts {
+                self.release_part(desk, now, channel, (index, number), waiter);
+            }
+        }
+    }
+
+    /// Refuses the requests whose deadline has come.
+    pub(super) fn expire(&mut self, desk: &mut Desk, now: Now, channel: &Channel) {
+        for track in &mut self.tracks {
+            let (playlists, parts) = track.parked.expired(now.mono);
+            if !playlists.is_empty() {
+                let late = "no new media within three target durations";
+                let reply = Rc::new(refusal(channel, 503, late, Outcome::TimedOut, now.wall));
+                for waiter in playlists {
+                    desk.expire(waiter.exchange, &reply);
+                }
+            }
+            if !parts.is_empty() {
+                let late = "the part did not come";
+                let reply = Rc::new(refusal(channel, 404, late, Outcome::Unknown, now.wall));
+                for waiter in parts {
+                    desk.expire(waiter.exchange, &reply);
+                }
+            }
+        }
+    }
+
+    /// Refuses every parked request: the channel or the process goes away.
+    pub(super) fn dismiss(&mut self, desk: &mut Desk, reply: &Rc<Reply>) {
+        for track in &mut self.tracks {
+            for waiter in track.parked.all() {
+                desk.expire(waiter.exchange, reply);
+            }
+        }
+    }
+
+    fn track(&mut self, index: TrackIndex) -> &mut TrackReader {
+        let position = usize::from(index.0);
+        if self.tracks.len() <= position {
+            self.tracks.resize_with(position + 1, TrackReader::default);
+        }
+        &mut self.tracks[position]
+    }
+
+    fn has_room(&mut self, desk: &mut Desk, channel: &Channel, now: Now, ask: &Ask<'_>) -> bool {
+        if self.slots() >= limits::CHANNEL_PARKED_MAX {
+            for track in &mut self.tracks {
+                track.parked.compact(&desk.parked);
+            }
+        }
+        let full = self.slots() >= limits::CHANNEL_PARKED_MAX
+            || desk.parked.len() >= limits::CORE_PARKED_MAX;
+        if full {
+            let message = "too many requests are held";
+            let reply = refusal(channel, 503, message, Outcome::Busy, now.wall);
+            desk.respond(ask.exchange, Rc::new(reply));
+        }
+        !full
+    }
+
+    fn park_part(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        (index, number): (TrackIndex, u64),
+        ask: &Ask<'_>,
+    ) {
+        if self.has_room(desk, channel, now, ask) {
+            let deadline = now.mono.plus_ms(PART_HOLD_MS);
+            let waiter = Waiter { exchange: ask.exchange, deadline, gzip: false };
+            self.track(index).parked.part(number, waiter);
+            desk.parked.insert(ask.exchange);
+        }
+    }
+
+    fn release_part(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        (index, number): (TrackIndex, u64),
+        waiter: Waiter,
+    ) {
+        if !desk.parked.remove(&waiter.exchange) {
+            return;
+        }
+        desk.counters.released += 1;
+        let generation = &*channel.generation;
+        let ask = Ask {
+            exchange: waiter.exchange,
+            gzip: false,
+            if_none_match: None,
+            range: None,
+            if_range: None,
+        };
+        let object = ObjectName::Part { generation, number };
+        self.object(desk, now, channel, (index, object), &ask);
+    }
+
+    /// The reply with the newest version of a media playlist.
+    fn playlist_reply(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        index: TrackIndex,
+        (blocking, gzip): (bool, bool),
+    ) -> Rc<Reply> {
+        let track = self.track(index);
+        if track.version.as_ref().is_none_or(|(seq, _)| *seq != channel.seq) {
+            desk.counters.renders += 1;
+            track.version = Some((channel.seq, track.playlist.render(channel, index)));
+            track.replies = Default::default();
+        }
+        let (_, version) = track.version.as_ref().expect("rendered above");
+        let slot = &mut track.replies[usize::from(blocking) * 2 + usize::from(gzip)];
+        let dated = slot.get_or_insert_with(|| {
+            let body = if gzip { version.gzip(&mut desk.deflater) } else { version.plain() };
+            let etag = playlist_etag(channel, channel.seq, gzip);
+            let cache = lifetime(channel, playlist_resource(blocking));
+            Dated::new(playlist_reply(body, gzip, &etag, cache, now.wall), now.wall)
+        });
+        dated.get(now.wall)
+    }
+
+    /// Answers with a media object.
+    fn serve(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        (index, object, resource): (TrackIndex, ObjectName<'_>, Resource),
+        body: Rope,
+        ask: &Ask<'_>,
+    ) {
+        let cache = lifetime(channel, resource);
+        let content_type = match channel.track_at(index).info.header.kind {
+            Kind::Video => "video/mp4",
+            Kind::Audio => "audio/mp4",
+            Kind::Text | Kind::Metadata => "application/mp4",
+        };
+        let name = object.to_string();
+        // Bytes under a name never change, so the name says all.
+        let etag = format!("\"{name}\"");
+        if let Some(reply) = conditional::ranged(ask, &body, content_type, &etag, cache, now.wall) {
+            return desk.respond(ask.exchange, Rc::new(reply));
+        }
+        let recent = &mut self.track(index).recent;
+        let position = recent.iter().position(|(of, _)| *of == name).unwrap_or_else(|| {
+            let reply = ReplyBuilder::new(200)
+                .field("ETag", &etag)
+                .field("Accept-Ranges", "bytes")
+                .field("Cache-Control", &cache.to_string())
+                .body(body, content_type)
+                .finish(now.wall);
+            if recent.len() == RECENT_OBJECTS {
+                recent.pop_front();
+            }
+            recent.push_back((name, Dated::new(reply, now.wall)));
+            recent.len() - 1
+        });
+        let reply = recent[position].1.get(now.wall);
+        answer(desk, now, ask, reply, &etag, cache);
+    }
+}
+
+/// Answers with `reply`, or 304 when the peer has it.
+fn answer(
+    desk: &mut Desk,
+    now: Now,
+    ask: &Ask<'_>,
+    reply: Rc<Reply>,
+    etag: &str,
+    cache: CacheControl,
+) {
+    if ask.if_none_match.is_some_and(|list| conditional::matches(list, etag)) {
+        let reply = Reply::not_modified(etag, cache, now.wall);
+        return desk.respond(ask.exchange, Rc::new(reply));
+    }
+    desk.respond(ask.exchange, reply);
+}
+
+fn playlist_resource(blocking: bool) -> Resource {
+    if blocking { Resource::BlockingPlaylist } else { Resource::Playlist }
+}
+
+fn lifetime(channel: &Channel, resource: Resource) -> CacheControl {
+    let outcome = match channel.state() {
+        State::Ended => Outcome::FoundEnded,
+        _ => Outcome::Found,
+    };
+    CacheControl::of(resource, outcome, channel.targets())
+}
+
+fn playlist_etag(channel: &Channel, version: u64, gzip: bool) -> String {
+    format!("\"{}-{version}{}\"", channel.generation, if gzip { "-gz" } else { "" })
+}
+
+fn playlist_reply(
+    body: Rope,
+    gzip: bool,
+    etag: &str,
+    cache: CacheControl,
+    wall: Wall,
+) -> Reply {
+    let mut builder = ReplyBuilder::new(200)
+        .field("ETag", etag)
+        .field("Vary", "Accept-Encoding")
+        .field("Cache-Control", &cache.to_string());
+    if gzip {
+        builder = builder.field("Content-Encoding", "gzip");
+    }
+    builder.body(body, PLAYLIST_TYPE).finish(wall)
+}
+
+/// A refusal of something of `channel`, cacheable as the table says.
+fn refusal(channel: &Channel, status: u16, message: &str, outcome: Outcome, wall: Wall) -> Reply {
+    let cache = CacheControl::of(Resource::BlockingPlaylist, outcome, channel.targets());
+    let mut builder = ReplyBuilder::new(status).field("Cache-Control", &cache.to_string());
+    if status == 503 {
+        builder = builder.field("Retry-After", &retry_after_s(channel.targets()).to_string());
+    }
+    let text = format!("channel {}: {message}\n", channel.name);
+    builder.body(text.into(), "text/plain; charset=utf-8").finish(wall)
+}

@@ -1,0 +1,52 @@
+//! Any text as a request target.
+
+use headwater::http::route::{ObjectName, Route, is_name, is_track_name};
+
+/// Names that come out are names, and a target with no ingest in it has one
+/// spelling.
+pub fn http_route(data: &[u8]) {
+    let Ok(target) = str::from_utf8(data) else {
+        return;
+    };
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    match Route::parse(target) {
+        Route::Multivariant { channel } => {
+            assert!(is_name(channel));
+            assert_eq!(path, format!("/live/{channel}/index.m3u8"));
+        }
+        Route::MediaPlaylist {
+            channel,
+            track,
+            query,
+        } => {
+            assert!(is_name(channel) && is_track_name(track) && target.ends_with(query));
+            assert_eq!(path, format!("/live/{channel}/{track}.m3u8"));
+        }
+        Route::Object {
+            channel,
+            track,
+            object,
+        } => {
+            assert!(is_name(channel) && is_track_name(track));
+            assert_eq!(path, format!("/live/{channel}/{track}/{object}"));
+            assert_eq!(ObjectName::parse(&object.to_string()), Some(object));
+        }
+        Route::Ingest {
+            channel,
+            path: rest,
+            ..
+        } => {
+            assert!(is_name(channel) && path.ends_with(rest));
+            assert!(!rest.split('/').any(|segment| segment == ".."));
+        }
+        Route::Channel { channel } => assert!(is_name(channel)),
+        Route::Page { path: page } => assert_eq!(page, path),
+        Route::Health
+        | Route::Ready
+        | Route::Metrics
+        | Route::Time
+        | Route::Channels
+        | Route::Unknown
+        | Route::Forbidden => {}
+    }
+}
