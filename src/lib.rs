@@ -16,6 +16,7 @@
 //! | [`metrics`] | counters and their text form |
 
 pub mod config;
+pub mod hash;
 pub mod hls;
 pub mod http;
 pub mod ingest;

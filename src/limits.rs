@@ -105,3 +105,7 @@ const _: () = assert!(CORE_PARKED_MAX <= CORE_CONNECTIONS_MAX);
 const _: () = assert!(ONE_SEND_BYTES_MAX <= SEND_BURST_BYTES_MAX);
 const _: () = assert!(IDLE_ENCODER_MS_MAX > IDLE_PLAYER_MS_MAX);
 const _: () = assert!(HEADERLESS_BYTES_MAX <= PRIMING_BYTES_MAX);
+
+/// Requests of one channel on one core that came before there was anything to
+/// serve; overflow is 503.
+pub const CHANNEL_EARLY_MAX: usize = 10_000;

@@ -4,8 +4,7 @@
 //! A URL that is about to become valid must never be kept as an error: a
 //! blocking reload that came too early is the URL of the next on-time viewer.
 
-use std::fmt;
-
+use crate::http::reply::Cache;
 use crate::media::channel::Targets;
 
 /// What a request named.
@@ -46,57 +45,34 @@ pub enum Outcome {
     Gone,
 }
 
-/// A `Cache-Control` field value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheControl {
-    /// `no-store`
-    NoStore,
-    /// `max-age`, in seconds.
-    MaxAge(u64),
-    /// `max-age`, in seconds, of bytes that never change under their name.
-    Immutable(u64),
-}
-
-impl fmt::Display for CacheControl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoStore => f.write_str("no-store"),
-            Self::MaxAge(seconds) => write!(f, "public, max-age={seconds}"),
-            Self::Immutable(seconds) => write!(f, "public, max-age={seconds}, immutable"),
-        }
-    }
-}
-
 /// A playlist that has ended changes no more, but its name may live again.
 const ENDED_S: u64 = 3600;
 /// What is not there yet may be there at once.
 const SOON_S: u64 = 1;
 
-impl CacheControl {
-    /// The lifetime of an answer; `targets` are those of the channel, once they
-    /// are settled.
-    pub fn of(resource: Resource, outcome: Outcome, targets: Option<&Targets>) -> Self {
-        let target_s = targets.map_or(SOON_S, |targets| u64::from(targets.segment_s));
-        let window_s = targets.map_or(0, |targets| targets.window_ms / 1000);
-        match (outcome, resource) {
-            (Outcome::Found, Resource::Multivariant | Resource::Playlist) => {
-                Self::MaxAge((target_s / 2).max(1))
-            }
-            // The URL names the position it waited for; a later reader only
-            // gets a newer list.
-            (Outcome::Found, Resource::BlockingPlaylist) => Self::MaxAge(6 * target_s),
-            (
-                Outcome::FoundEnded,
-                Resource::Multivariant | Resource::Playlist | Resource::BlockingPlaylist,
-            ) => Self::MaxAge(ENDED_S),
-            (
-                Outcome::Found | Outcome::FoundEnded,
-                Resource::Part | Resource::Segment | Resource::Header,
-            ) => Self::Immutable(window_s.max(6 * target_s)),
-            (Outcome::Refused | Outcome::TimedOut, _) => Self::NoStore,
-            (Outcome::Busy | Outcome::Unknown, _) => Self::MaxAge(SOON_S),
-            (Outcome::Missing | Outcome::Gone, _) => Self::MaxAge(target_s),
+/// The lifetime of an answer; `targets` are those of the channel, once they
+/// are settled.
+pub fn lifetime(resource: Resource, outcome: Outcome, targets: Option<&Targets>) -> Cache {
+    let target_s = targets.map_or(SOON_S, |targets| u64::from(targets.segment_s));
+    let window_s = targets.map_or(0, |targets| targets.window_ms / 1000);
+    match (outcome, resource) {
+        (Outcome::Found, Resource::Multivariant | Resource::Playlist) => {
+            Cache::MaxAge((target_s / 2).max(1))
         }
+        // The URL names the position it waited for; a later reader only
+        // gets a newer list.
+        (Outcome::Found, Resource::BlockingPlaylist) => Cache::MaxAge(6 * target_s),
+        (
+            Outcome::FoundEnded,
+            Resource::Multivariant | Resource::Playlist | Resource::BlockingPlaylist,
+        ) => Cache::MaxAge(ENDED_S),
+        (
+            Outcome::Found | Outcome::FoundEnded,
+            Resource::Part | Resource::Segment | Resource::Header,
+        ) => Cache::Immutable(window_s.max(6 * target_s)),
+        (Outcome::Refused | Outcome::TimedOut, _) => Cache::NoStore,
+        (Outcome::Busy | Outcome::Unknown, _) => Cache::MaxAge(SOON_S),
+        (Outcome::Missing | Outcome::Gone, _) => Cache::MaxAge(target_s),
     }
 }
 
@@ -194,12 +170,12 @@ mod tests {
             (Segment, Gone, "public, max-age=4", "public, max-age=1"),
         ];
         for (resource, outcome, of_live, of_short) in table {
-            let value = |targets| CacheControl::of(resource, outcome, Some(targets)).to_string();
+            let value = |targets| lifetime(resource, outcome, Some(targets)).to_string();
             assert_eq!(value(&live), of_live, "{resource:?} {outcome:?}");
             assert_eq!(value(&short), of_short, "{resource:?} {outcome:?}");
         }
-        let before_targets = CacheControl::of(Multivariant, Unknown, None);
-        assert_eq!(before_targets, CacheControl::MaxAge(1));
+        let before_targets = lifetime(Multivariant, Unknown, None);
+        assert_eq!(before_targets, Cache::MaxAge(1));
         assert_eq!(
             (
                 retry_after_s(Some(&live)),

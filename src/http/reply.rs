@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::limits::ONE_SEND_BYTES_MAX;
@@ -141,9 +143,19 @@ pub enum Cache {
     /// Not at all.
     NoStore,
     /// This many seconds.
-    MaxAge(u32),
+    MaxAge(u64),
     /// This many seconds, and it never changes: clients need not revalidate.
-    Immutable(u32),
+    Immutable(u64),
+}
+
+impl fmt::Display for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStore => f.write_str("no-store"),
+            Self::MaxAge(seconds) => write!(f, "public, max-age={seconds}"),
+            Self::Immutable(seconds) => write!(f, "public, max-age={seconds}, immutable"),
+        }
+    }
 }
 
 /// A response under construction.
@@ -190,15 +202,8 @@ impl ReplyBuilder {
 
     /// Sets `Cache-Control`.
     #[must_use]
-    pub fn cache(mut self, cache: Cache) -> Self {
-        match cache {
-            Cache::NoStore => self.push("Cache-Control", "no-store"),
-            Cache::MaxAge(seconds) => self.push("Cache-Control", &format!("max-age={seconds}")),
-            Cache::Immutable(seconds) => {
-                self.push("Cache-Control", &format!("max-age={seconds}, immutable"));
-            }
-        }
-        self
+    pub fn cache(self, cache: Cache) -> Self {
+        self.field("Cache-Control", &cache.to_string())
     }
 
     /// Sets the body.
@@ -355,7 +360,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:03:20 GMT\r\nServer: headwater\r\n\
              Access-Control-Allow-Origin: *\r\n\
              Access-Control-Expose-Headers: Age, Date, ETag, Content-Length, Content-Range\r\n\
-             Timing-Allow-Origin: *\r\nETag: \"a\"\r\nCache-Control: max-age=60, immutable\r\n\
+             Timing-Allow-Origin: *\r\nETag: \"a\"\r\nCache-Control: public, max-age=60, immutable\r\n\
              Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
         );
         assert!(reply.rest.is_empty());

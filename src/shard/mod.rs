@@ -5,13 +5,33 @@
 //! The shell feeds [`Input`]s and carries out [`Effect`]s; the boundary is the
 //! exchange, one request and its response, so that protocols are added outside.
 
+mod control;
+mod delivery;
+mod desk;
+mod home;
+mod letter;
+mod mail;
+mod mirror;
+mod parked;
+mod reader;
+mod uploads;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::config::Settings;
 use crate::http::reply::Reply;
-use crate::http::request::Request;
-use crate::media::channel::{Change, Channel};
-use crate::metrics::Counters;
+use crate::http::request::{Method, Request};
+use crate::http::route::Route;
+use crate::shard::control::Gathering;
+use crate::shard::delivery::Deferred;
+use crate::shard::desk::Desk;
+use crate::shard::home::Home;
+use crate::shard::mirror::Mirror;
+use crate::time::{Mono, Now};
+
+pub use crate::shard::letter::{ChannelReport, Letter, Report, TrackReport};
 
 /// Index of a core's shard in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,139 +126,142 @@ pub enum Effect {
     Drained,
 }
 
-/// The closed list of what crosses cores.
-#[derive(Clone, Debug)]
-pub enum Letter {
-    /// Send me the channel and then its changes.
-    Subscribe {
-        /// By name.
-        channel: Arc<str>,
-    },
-    /// I no longer serve this channel.
-    Unsubscribe {
-        /// By name.
-        channel: Arc<str>,
-    },
-    /// The channel as it stands, or that there is none by this name.
-    Snapshot {
-        /// By name.
-        channel: Arc<str>,
-        /// Everything, sharing memory.
-        state: Option<Box<Channel>>,
-    },
-    /// The next batch of changes of a channel you subscribed to.
-    Change {
-        /// By name.
-        channel: Arc<str>,
-        /// Number of the batch, one more than the last.
-        seq: u64,
-        /// What changed.
-        changes: Arc<[Change]>,
-    },
-    /// Tell me your counters and your channels.
-    Gather {
-        /// Echoed in the answer.
-        ticket: u64,
-    },
-    /// The answer to `Gather`.
-    Gathered {
-        /// From the question.
-        ticket: u64,
-        /// Counters and channels of one shard.
-        report: Box<Report>,
-    },
-    /// Stop: answer what is parked, end uploads, then report `Drained`.
-    Drain,
-}
-
-/// What one shard knows, for `/metrics` and the control interface.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Whose it is.
-    pub shard: u16,
-    /// Plain counters.
-    pub counters: Counters,
-    /// Channels whose home the shard is.
-    pub channels: Vec<ChannelReport>,
-}
-
-/// One channel in a [`Report`].
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ChannelReport {
-    /// Its name.
-    pub name: String,
-    /// Idle, priming, live, stalled or ended.
-    pub state: String,
-    /// Index of its home shard.
-    pub home: u16,
-    /// Requests parked on it, on its home shard.
-    pub parked: u64,
-    /// Uploads open.
-    pub uploads: u64,
-    /// Media held in memory, in bytes.
-    pub bytes: u64,
-    /// Its tracks.
-    pub tracks: Vec<TrackReport>,
-}
-
-/// One track in a [`ChannelReport`].
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct TrackReport {
-    /// Its name.
-    pub name: String,
-    /// RFC 6381.
-    pub codec: String,
-    /// Newest whole segment.
-    pub msn: Option<u64>,
-    /// Whole segments listed.
-    pub segments: u64,
-    /// Bits a second, measured.
-    pub average_bps: u64,
-    /// The last thing the encoder did wrong, if anything.
-    pub complaint: Option<String>,
-}
-
 /// Who a shard is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// Its index.
     pub id: ShardId,
     /// How many there are.
     pub count: u16,
-    /// Differs for every life of the process: goes into names of media.
-    pub epoch: u64,
 }
+
+/// How often time is let pass for what has no deadline of its own.
+const TICK_MS: u64 = 50;
 
 /// See the module's head.
 #[derive(Debug)]
-pub struct Shard {}
+pub struct Shard {
+    identity: Identity,
+    settings: Arc<Settings>,
+    desk: Desk,
+    homes: BTreeMap<Arc<str>, Home>,
+    mirrors: BTreeMap<Arc<str>, Mirror>,
+    /// The channel of every upload under way.
+    uploads: BTreeMap<ExchangeId, Arc<str>>,
+    /// Exchanges whose body is read and dropped, then answered with 200.
+    sinks: BTreeSet<ExchangeId>,
+    gatherings: BTreeMap<u64, Gathering>,
+    next_ticket: u64,
+    last_tick: Mono,
+    /// Media of all homes, in bytes, as of the last tick.
+    memory_held: u64,
+    draining: bool,
+}
 
 impl Shard {
     /// A shard without channels.
-    pub fn new(identity: Identity, settings: Arc<crate::config::Settings>) -> Self {
-        let _ = (identity, settings);
-        todo!()
+    pub fn new(identity: Identity, settings: Arc<Settings>) -> Self {
+        assert!(
+            identity.id.0 < identity.count,
+            "a shard is one of its process"
+        );
+        Self {
+            identity,
+            settings,
+            desk: Desk::new(),
+            homes: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            sinks: BTreeSet::new(),
+            gatherings: BTreeMap::new(),
+            next_ticket: 0,
+            last_tick: Mono::default(),
+            memory_held: 0,
+            draining: false,
+        }
     }
 
     /// Takes one input. Effects of the last one must have been taken before.
-    pub fn handle(&mut self, now: crate::time::Now, input: Input<'_>) {
-        let _ = (now, input);
-        todo!()
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        assert!(
+            self.desk.effects.is_empty(),
+            "effects are taken before the next input"
+        );
+        match input {
+            Input::Request { exchange, request } => self.request(now, exchange, request),
+            Input::Body { exchange, data } => self.body(now, exchange, data),
+            Input::BodyEnd { exchange } => self.body_end(now, exchange),
+            Input::Gone { exchange } => self.gone(exchange),
+            Input::Letter { from, letter } => self.letter(now, from, letter),
+            Input::Tick => self.tick(now),
+        }
     }
 
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        todo!()
+        self.desk.effects.pop_front()
     }
 
     /// The earliest moment at which `Tick` has work.
-    pub fn next_deadline(&self) -> Option<crate::time::Mono> {
-        todo!()
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let busy =
+            !(self.homes.is_empty() && self.mirrors.is_empty() && self.gatherings.is_empty());
+        busy.then(|| self.last_tick.plus_ms(TICK_MS))
     }
 
-    /// A letter of `Effect::Post` found the mailbox of `to` full.
-    pub fn undelivered(&mut self, to: ShardId, letter: Letter) {
-        let _ = (to, letter);
-        todo!()
+    fn request(&mut self, now: Now, exchange: ExchangeId, request: &Request<'_>) {
+        self.desk.counters.requests += 1;
+        if self.draining {
+            return self
+                .desk
+                .text(exchange, 503, "the origin is stopping", now.wall);
+        }
+        if request.method == Method::Options {
+            return self
+                .desk
+                .respond(exchange, Rc::new(Reply::options(now.wall)));
+        }
+        let route = Route::parse(request.target);
+        if let Route::Ingest { channel, path, .. } = route {
+            return self.ingest(now, exchange, request, (channel, path));
+        }
+        if !matches!(request.method, Method::Get | Method::Head) {
+            let allow = "GET, HEAD, OPTIONS";
+            let reply = Reply::method_not_allowed(allow, now.wall);
+            return self.desk.respond(exchange, Rc::new(reply));
+        }
+        match route {
+            Route::Multivariant { channel }
+            | Route::MediaPlaylist { channel, .. }
+            | Route::Object { channel, .. } => {
+                self.deliver(now, channel, route, &delivery::ask(exchange, request));
+            }
+            other => self.control(now, exchange, other),
+        }
+    }
+
+    /// The home of a channel: the same on every core and in every life of the
+    /// process with as many cores.
+    fn home_of(&self, channel: &str) -> ShardId {
+        ShardId((crate::hash::fnv1a(channel.as_bytes()) % u64::from(self.identity.count)) as u16)
+    }
+
+    fn gone(&mut self, exchange: ExchangeId) {
+        self.sinks.remove(&exchange);
+        self.desk.parked.remove(&exchange);
+        if let Some(name) = self.uploads.remove(&exchange)
+            && let Some(home) = self.homes.get_mut(&name)
+            && let Some(running) = home.uploads.remove(&exchange)
+        {
+            let track = running.upload.name();
+            tracing::info!(channel = &*name, track, "the encoder left within an upload");
+        }
+    }
+
+    fn tick(&mut self, now: Now) {
+        self.last_tick = now.mono;
+        self.tick_homes(now);
+        self.tick_mirrors(now);
+        self.tick_gatherings(now);
     }
 }

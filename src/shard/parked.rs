@@ -64,8 +64,12 @@ impl Parked {
     pub(super) fn due_playlists(&mut self, window: &Window, ended: bool) -> Vec<Waiter> {
         // Wants of one kind are in order, so the met ones of a kind stand
         // first; there are few distinct ones.
-        let met: Vec<Want> =
-            self.playlists.keys().filter(|want| ended || want.is_met(window)).copied().collect();
+        let met: Vec<Want> = self
+            .playlists
+            .keys()
+            .filter(|want| ended || want.is_met(window))
+            .copied()
+            .collect();
         let mut due = Vec::new();
         for want in met {
             due.extend(self.playlists.remove(&want).into_iter().flatten());

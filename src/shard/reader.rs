@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::hls::cache::{CacheControl, Outcome, Resource, retry_after_s};
+use crate::hls::cache::{self, Outcome, Resource, retry_after_s};
 use crate::hls::media::{MediaPlaylist, Version};
 use crate::hls::reload::{self, Decision, PartDecision};
 use crate::hls::{gzip, multivariant};
-use crate::http::conditional::{self};
-use crate::http::reply::{Reply, ReplyBuilder};
+use crate::http::conditional;
+use crate::http::range::{self, Selection};
+use crate::http::reply::{Cache, Reply, ReplyBuilder};
 use crate::http::route::ObjectName;
 use crate::limits;
 use crate::media::channel::{Channel, State, TrackIndex};
@@ -66,7 +67,10 @@ struct Dated {
 
 impl Dated {
     fn new(reply: Reply, wall: Wall) -> Self {
-        Self { reply: Rc::new(reply), second: wall.seconds() }
+        Self {
+            reply: Rc::new(reply),
+            second: wall.seconds(),
+        }
     }
 
     fn get(&mut self, wall: Wall) -> Rc<Reply> {
@@ -81,6 +85,11 @@ impl Reader {
     /// Requests parked here, peers that left included.
     pub(super) fn slots(&self) -> usize {
         self.tracks.iter().map(|track| track.parked.slots()).sum()
+    }
+
+    /// A reader of `channel`.
+    pub(super) fn new() -> Self {
+        Self::default()
     }
 
     /// The multivariant playlist.
@@ -109,7 +118,14 @@ impl Reader {
         let (_, dated) = kept.as_mut().expect("made above");
         let etag = playlist_etag(channel, version, ask.gzip);
         let reply = dated.get(now.wall);
-        answer(desk, now, ask, reply, &etag, lifetime(channel, Resource::Multivariant));
+        answer(
+            desk,
+            now,
+            ask,
+            reply,
+            &etag,
+            lifetime(channel, Resource::Multivariant),
+        );
     }
 
     /// A media playlist: answered, parked or refused.
@@ -178,9 +194,9 @@ impl Reader {
             return refuse(desk, Outcome::Gone);
         }
         let body = match object {
-            ObjectName::Header { id, .. } => {
-                window.header(id).map(|header| Rope::from(header.track.bytes.clone()))
-            }
+            ObjectName::Header { id, .. } => window
+                .header(id)
+                .map(|header| Rope::from(header.track.bytes.clone())),
             ObjectName::Segment { msn, .. } => match window.segment(msn) {
                 Some(segment) if segment.gap => return refuse(desk, Outcome::Missing),
                 Some(segment) => Some(segment.body()),
@@ -189,17 +205,15 @@ impl Reader {
                 }
                 None => None,
             },
-            ObjectName::Part { number, .. } => {
-                match reload::decide_part(channel, window, number) {
-                    PartDecision::Ready(part) => Some(part.body.clone()),
-                    PartDecision::Gone => return refuse(desk, Outcome::Gone),
-                    PartDecision::Missing => return refuse(desk, Outcome::Missing),
-                    PartDecision::Unknown => None,
-                    PartDecision::Park => {
-                        return self.park_part(desk, now, channel, (index, number), ask);
-                    }
+            ObjectName::Part { number, .. } => match reload::decide_part(channel, window, number) {
+                PartDecision::Ready(part) => Some(part.body.clone()),
+                PartDecision::Gone => return refuse(desk, Outcome::Gone),
+                PartDecision::Missing => return refuse(desk, Outcome::Missing),
+                PartDecision::Unknown => None,
+                PartDecision::Park => {
+                    return self.park_part(desk, now, channel, (index, number), ask);
                 }
-            }
+            },
         };
         match body {
             Some(body) => self.serve(desk, now, channel, (index, object, resource), body, ask),
@@ -300,7 +314,11 @@ impl Reader {
     ) {
         if self.has_room(desk, channel, now, ask) {
             let deadline = now.mono.plus_ms(PART_HOLD_MS);
-            let waiter = Waiter { exchange: ask.exchange, deadline, gzip: false };
+            let waiter = Waiter {
+                exchange: ask.exchange,
+                deadline,
+                gzip: false,
+            };
             self.track(index).parked.part(number, waiter);
             desk.parked.insert(ask.exchange);
         }
@@ -340,7 +358,11 @@ impl Reader {
         (blocking, gzip): (bool, bool),
     ) -> Rc<Reply> {
         let track = self.track(index);
-        if track.version.as_ref().is_none_or(|(seq, _)| *seq != channel.seq) {
+        if track
+            .version
+            .as_ref()
+            .is_none_or(|(seq, _)| *seq != channel.seq)
+        {
             desk.counters.renders += 1;
             track.version = Some((channel.seq, track.playlist.render(channel, index)));
             track.replies = Default::default();
@@ -348,7 +370,11 @@ impl Reader {
         let (_, version) = track.version.as_ref().expect("rendered above");
         let slot = &mut track.replies[usize::from(blocking) * 2 + usize::from(gzip)];
         let dated = slot.get_or_insert_with(|| {
-            let body = if gzip { version.gzip(&mut desk.deflater) } else { version.plain() };
+            let body = if gzip {
+                version.gzip(&mut desk.deflater)
+            } else {
+                version.plain()
+            };
             let etag = playlist_etag(channel, channel.seq, gzip);
             let cache = lifetime(channel, playlist_resource(blocking));
             Dated::new(playlist_reply(body, gzip, &etag, cache, now.wall), now.wall)
@@ -375,38 +401,46 @@ impl Reader {
         let name = object.to_string();
         // Bytes under a name never change, so the name says all.
         let etag = format!("\"{name}\"");
-        if let Some(reply) = conditional::ranged(ask, &body, content_type, &etag, cache, now.wall) {
-            return desk.respond(ask.exchange, Rc::new(reply));
+        match range::select(ask.range, ask.if_range, &etag, body.len()) {
+            Selection::Whole => {}
+            Selection::Part { from, to } => {
+                let part = ReplyBuilder::partial(&body, content_type, from, to);
+                let reply = part.field("ETag", &etag).cache(cache).finish(now.wall);
+                return desk.respond(ask.exchange, Rc::new(reply));
+            }
+            Selection::Unsatisfiable => {
+                let reply = Reply::range_not_satisfiable(body.len(), now.wall);
+                return desk.respond(ask.exchange, Rc::new(reply));
+            }
         }
         let recent = &mut self.track(index).recent;
-        let position = recent.iter().position(|(of, _)| *of == name).unwrap_or_else(|| {
-            let reply = ReplyBuilder::new(200)
-                .field("ETag", &etag)
-                .field("Accept-Ranges", "bytes")
-                .field("Cache-Control", &cache.to_string())
-                .body(body, content_type)
-                .finish(now.wall);
-            if recent.len() == RECENT_OBJECTS {
-                recent.pop_front();
-            }
-            recent.push_back((name, Dated::new(reply, now.wall)));
-            recent.len() - 1
-        });
+        let position = recent
+            .iter()
+            .position(|(of, _)| *of == name)
+            .unwrap_or_else(|| {
+                let reply = ReplyBuilder::new(200)
+                    .field("ETag", &etag)
+                    .field("Accept-Ranges", "bytes")
+                    .cache(cache)
+                    .body(body, content_type)
+                    .finish(now.wall);
+                if recent.len() == RECENT_OBJECTS {
+                    recent.pop_front();
+                }
+                recent.push_back((name, Dated::new(reply, now.wall)));
+                recent.len() - 1
+            });
         let reply = recent[position].1.get(now.wall);
         answer(desk, now, ask, reply, &etag, cache);
     }
 }
 
 /// Answers with `reply`, or 304 when the peer has it.
-fn answer(
-    desk: &mut Desk,
-    now: Now,
-    ask: &Ask<'_>,
-    reply: Rc<Reply>,
-    etag: &str,
-    cache: CacheControl,
-) {
-    if ask.if_none_match.is_some_and(|list| conditional::matches(list, etag)) {
+fn answer(desk: &mut Desk, now: Now, ask: &Ask<'_>, reply: Rc<Reply>, etag: &str, cache: Cache) {
+    if ask
+        .if_none_match
+        .is_some_and(|list| conditional::none_match(list, etag))
+    {
         let reply = Reply::not_modified(etag, cache, now.wall);
         return desk.respond(ask.exchange, Rc::new(reply));
     }
@@ -414,32 +448,34 @@ fn answer(
 }
 
 fn playlist_resource(blocking: bool) -> Resource {
-    if blocking { Resource::BlockingPlaylist } else { Resource::Playlist }
+    if blocking {
+        Resource::BlockingPlaylist
+    } else {
+        Resource::Playlist
+    }
 }
 
-fn lifetime(channel: &Channel, resource: Resource) -> CacheControl {
+fn lifetime(channel: &Channel, resource: Resource) -> Cache {
     let outcome = match channel.state() {
         State::Ended => Outcome::FoundEnded,
         _ => Outcome::Found,
     };
-    CacheControl::of(resource, outcome, channel.targets())
+    cache::lifetime(resource, outcome, channel.targets())
 }
 
 fn playlist_etag(channel: &Channel, version: u64, gzip: bool) -> String {
-    format!("\"{}-{version}{}\"", channel.generation, if gzip { "-gz" } else { "" })
+    format!(
+        "\"{}-{version}{}\"",
+        channel.generation,
+        if gzip { "-gz" } else { "" }
+    )
 }
 
-fn playlist_reply(
-    body: Rope,
-    gzip: bool,
-    etag: &str,
-    cache: CacheControl,
-    wall: Wall,
-) -> Reply {
+fn playlist_reply(body: Rope, gzip: bool, etag: &str, cache: Cache, wall: Wall) -> Reply {
     let mut builder = ReplyBuilder::new(200)
         .field("ETag", etag)
         .field("Vary", "Accept-Encoding")
-        .field("Cache-Control", &cache.to_string());
+        .cache(cache);
     if gzip {
         builder = builder.field("Content-Encoding", "gzip");
     }
@@ -448,11 +484,13 @@ fn playlist_reply(
 
 /// A refusal of something of `channel`, cacheable as the table says.
 fn refusal(channel: &Channel, status: u16, message: &str, outcome: Outcome, wall: Wall) -> Reply {
-    let cache = CacheControl::of(Resource::BlockingPlaylist, outcome, channel.targets());
-    let mut builder = ReplyBuilder::new(status).field("Cache-Control", &cache.to_string());
+    let cache = cache::lifetime(Resource::BlockingPlaylist, outcome, channel.targets());
+    let mut builder = ReplyBuilder::new(status).cache(cache);
     if status == 503 {
         builder = builder.field("Retry-After", &retry_after_s(channel.targets()).to_string());
     }
     let text = format!("channel {}: {message}\n", channel.name);
-    builder.body(text.into(), "text/plain; charset=utf-8").finish(wall)
+    builder
+        .body(text.into(), "text/plain; charset=utf-8")
+        .finish(wall)
 }

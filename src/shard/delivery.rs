@@ -1,0 +1,256 @@
+//! GETs of playlists and media: answered from the home or a mirror, or kept
+//! until there is something to serve.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::http::reply::Reply;
+use crate::http::request::Request;
+use crate::http::route::Route;
+use crate::limits;
+use crate::media::channel::Channel;
+use crate::shard::desk::Desk;
+use crate::shard::mirror::Mirror;
+use crate::shard::reader::{Ask, Reader};
+use crate::shard::{ExchangeId, Letter, Shard};
+use crate::time::{Mono, Now};
+
+/// How long a request waits for a channel that is not served yet, in
+/// milliseconds.
+const EARLY_HOLD_MS: u64 = 8_000;
+/// A mirror that nobody has asked for is given up after this, in milliseconds.
+const MIRROR_IDLE_MS: u64 = 60_000;
+
+/// A request that waits until its channel is served here.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    exchange: ExchangeId,
+    deadline: Mono,
+    target: Box<str>,
+    gzip: bool,
+    if_none_match: Option<Box<str>>,
+    range: Option<Box<str>>,
+    if_range: Option<Box<str>>,
+}
+
+/// What a reader needs to know of a request.
+pub(super) fn ask<'a>(exchange: ExchangeId, request: &Request<'a>) -> Asked<'a> {
+    let ask = Ask {
+        exchange,
+        gzip: request.accept_gzip,
+        if_none_match: request.if_none_match,
+        range: request.range,
+        if_range: request.if_range,
+    };
+    Asked {
+        ask,
+        target: request.target,
+    }
+}
+
+/// A request with its target, from which it can be taken up again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    ask: Ask<'a>,
+    target: &'a str,
+}
+
+impl Deferred {
+    fn new(asked: &Asked<'_>, now: Now) -> Self {
+        let own = |field: Option<&str>| field.map(Box::from);
+        Self {
+            exchange: asked.ask.exchange,
+            deadline: now.mono.plus_ms(EARLY_HOLD_MS),
+            target: asked.target.into(),
+            gzip: asked.ask.gzip,
+            if_none_match: own(asked.ask.if_none_match),
+            range: own(asked.ask.range),
+            if_range: own(asked.ask.if_range),
+        }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let ask = Ask {
+            exchange: self.exchange,
+            gzip: self.gzip,
+            if_none_match: self.if_none_match.as_deref(),
+            range: self.range.as_deref(),
+            if_range: self.if_range.as_deref(),
+        };
+        Asked {
+            ask,
+            target: &self.target,
+        }
+    }
+}
+
+impl Shard {
+    /// Answers, parks or keeps a request for something of `channel`.
+    pub(super) fn deliver(&mut self, now: Now, name: &str, route: Route<'_>, asked: &Asked<'_>) {
+        let exchange = asked.ask.exchange;
+        let (desk, strict) = (&mut self.desk, self.settings.strict_part_limit);
+        if let Some(home) = self.homes.get_mut(name) {
+            if home.publisher.channel().is_served() {
+                let channel = home.publisher.channel();
+                return answer(desk, now, channel, &mut home.reader, (route, strict), asked);
+            }
+            return defer(desk, now, &mut home.early, asked);
+        }
+        let home = self.home_of(name);
+        if home == self.identity.id {
+            return no_channel(&mut self.desk, now, exchange, name);
+        }
+        let key: Arc<str> = name.into();
+        let mirror = self
+            .mirrors
+            .entry(Arc::clone(&key))
+            .or_insert_with(|| Mirror::new(now.mono));
+        mirror.used = now.mono;
+        let desk = &mut self.desk;
+        match &mirror.channel {
+            Some(channel) if channel.is_served() => {
+                answer(
+                    desk,
+                    now,
+                    channel,
+                    &mut mirror.reader,
+                    (route, strict),
+                    asked,
+                );
+            }
+            known => {
+                let subscribe = known.is_none() && !mirror.asked;
+                defer(desk, now, &mut mirror.early, asked);
+                if subscribe {
+                    mirror.asked = true;
+                    desk.post(home, Letter::Subscribe { channel: key });
+                }
+            }
+        }
+    }
+
+    /// Takes up requests that were kept, now that their channel is served.
+    pub(super) fn take_up(&mut self, now: Now, early: Vec<Deferred>) {
+        for deferred in early {
+            if !self.desk.parked.remove(&deferred.exchange) {
+                continue;
+            }
+            let asked = deferred.asked();
+            let route = Route::parse(asked.target);
+            if let Route::Multivariant { channel }
+            | Route::MediaPlaylist { channel, .. }
+            | Route::Object { channel, .. } = route
+            {
+                self.deliver(now, channel, route, &asked);
+            }
+        }
+    }
+
+    pub(super) fn tick_mirrors(&mut self, now: Now) {
+        let desk = &mut self.desk;
+        let count = u64::from(self.identity.count);
+        self.mirrors.retain(|name, mirror| {
+            expire_early(desk, now, &mut mirror.early, name);
+            if let Some(channel) = &mirror.channel {
+                mirror.reader.expire(desk, now, channel);
+            }
+            let home = crate::shard::ShardId((crate::hash::fnv1a(name.as_bytes()) % count) as u16);
+            if mirror.channel.is_none() && !mirror.asked && !mirror.early.is_empty() {
+                mirror.asked = true;
+                desk.post(
+                    home,
+                    Letter::Subscribe {
+                        channel: Arc::clone(name),
+                    },
+                );
+            }
+            let busy = mirror.reader.slots() > 0 || !mirror.early.is_empty();
+            let idle = now.mono.ms_since(mirror.used) > MIRROR_IDLE_MS;
+            if idle && !busy {
+                desk.post(
+                    home,
+                    Letter::Unsubscribe {
+                        channel: Arc::clone(name),
+                    },
+                );
+            }
+            busy || !idle
+        });
+    }
+}
+
+/// Refuses requests that were kept too long.
+pub(super) fn expire_early(desk: &mut Desk, now: Now, early: &mut Vec<Deferred>, name: &str) {
+    early.retain(|deferred| {
+        let late = deferred.deadline <= now.mono;
+        if late {
+            desk.expire(deferred.exchange, &Rc::new(not_yet(name, now)));
+        }
+        !late && desk.parked.contains(&deferred.exchange)
+    });
+}
+
+/// Refuses requests for a channel that does not exist.
+pub(super) fn dismiss_early(desk: &mut Desk, early: Vec<Deferred>, reply: &Rc<Reply>) {
+    for deferred in early {
+        desk.expire(deferred.exchange, reply);
+    }
+}
+
+pub(super) fn no_channel_reply(name: &str, now: Now) -> Reply {
+    early_reply(&format!("no channel {name}"), now)
+}
+
+fn not_yet(name: &str, now: Now) -> Reply {
+    early_reply(&format!("channel {name} has no media yet"), now)
+}
+
+fn early_reply(message: &str, now: Now) -> Reply {
+    use crate::http::reply::{Cache, ReplyBuilder};
+    ReplyBuilder::new(404)
+        .cache(Cache::MaxAge(1))
+        .body(format!("{message}\n").into(), "text/plain; charset=utf-8")
+        .finish(now.wall)
+}
+
+fn no_channel(desk: &mut Desk, now: Now, exchange: ExchangeId, name: &str) {
+    desk.respond(exchange, Rc::new(no_channel_reply(name, now)));
+}
+
+fn defer(desk: &mut Desk, now: Now, early: &mut Vec<Deferred>, asked: &Asked<'_>) {
+    if early.len() >= limits::CHANNEL_EARLY_MAX {
+        let message = "too many requests wait for this channel";
+        return desk.text(asked.ask.exchange, 503, message, now.wall);
+    }
+    desk.parked.insert(asked.ask.exchange);
+    early.push(Deferred::new(asked, now));
+}
+
+fn answer(
+    desk: &mut Desk,
+    now: Now,
+    channel: &Channel,
+    reader: &mut Reader,
+    (route, strict): (Route<'_>, bool),
+    asked: &Asked<'_>,
+) {
+    let ask = &asked.ask;
+    let no_track = |desk: &mut Desk, track: &str| {
+        let message = format!("channel {} has no track {track}", channel.name);
+        desk.respond(ask.exchange, Rc::new(early_reply(&message, now)));
+    };
+    match route {
+        Route::Multivariant { .. } => reader.multivariant(desk, now, channel, ask),
+        Route::MediaPlaylist { track, query, .. } => match channel.track(track) {
+            Some((index, _)) => {
+                reader.media_playlist(desk, now, channel, index, (query, strict), ask);
+            }
+            None => no_track(desk, track),
+        },
+        Route::Object { track, object, .. } => match channel.track(track) {
+            Some((index, _)) => reader.object(desk, now, channel, (index, object), ask),
+            None => no_track(desk, track),
+        },
+        _ => unreachable!("only channels are delivered here"),
+    }
+}

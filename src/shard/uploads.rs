@@ -1,0 +1,400 @@
+//! Requests of encoders: at the home of their channel, onto its publisher.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::http::reply::{Reply, ReplyBuilder};
+use crate::http::request::{BodyLength, Method, Request};
+use crate::ingest::name::UploadName;
+use crate::ingest::upload::{Outcome, Upload};
+use crate::limits;
+use crate::media::channel::State;
+use crate::media::fault::{Fault, FaultKind};
+use crate::shard::home::{Home, Running, Subscription};
+use crate::shard::{Effect, ExchangeId, Letter, Shard, delivery};
+use crate::time::{Now, Wall};
+
+/// A refused upload without an end in sight is answered after this, in
+/// milliseconds.
+const REFUSED_ANSWER_MS: u64 = 2_000;
+
+impl Shard {
+    /// A request on `/ingest/{channel}/{path}`.
+    pub(super) fn ingest(
+        &mut self,
+        now: Now,
+        exchange: ExchangeId,
+        request: &Request<'_>,
+        (name, path): (&str, &str),
+    ) {
+        let home = self.home_of(name);
+        if home != self.identity.id {
+            self.desk
+                .effects
+                .push_back(Effect::Move { exchange, to: home });
+            return;
+        }
+        match request.method {
+            Method::Put | Method::Post => {}
+            Method::Delete => return self.sink(now, exchange, request),
+            _ => {
+                let allow = "PUT, POST, DELETE, OPTIONS";
+                let reply = Reply::method_not_allowed(allow, now.wall);
+                return self.desk.respond(exchange, Rc::new(reply));
+            }
+        }
+        if request.content_range {
+            let message = "Content-Range: appending to an object is not supported";
+            return self.desk.text(exchange, 400, message, now.wall);
+        }
+        if request.content_encoding.is_some() {
+            let message = "media with a content coding is not supported";
+            return self.desk.text(exchange, 415, message, now.wall);
+        }
+        let empty = matches!(request.body, BodyLength::None | BodyLength::Fixed(0));
+        match UploadName::parse(path) {
+            UploadName::Forbidden => {
+                self.desk.text(
+                    exchange,
+                    403,
+                    "the path leaves the publishing point",
+                    now.wall,
+                );
+            }
+            UploadName::Manifest => self.sink(now, exchange, request),
+            UploadName::Root if empty => self.sink(now, exchange, request),
+            UploadName::Root => self.upload(now, exchange, request, (name, "main", false)),
+            UploadName::Media { track, one_segment } => {
+                self.upload(now, exchange, request, (name, &track, one_segment));
+            }
+        }
+    }
+
+    /// Some bytes of a body.
+    pub(super) fn body(&mut self, now: Now, exchange: ExchangeId, data: &[u8]) {
+        let Some(name) = self.uploads.get(&exchange).map(Arc::clone) else {
+            return;
+        };
+        self.desk.counters.ingest_bytes += data.len() as u64;
+        let home = self.homes.get_mut(&name).expect("an upload has its home");
+        let Home {
+            publisher,
+            headers,
+            uploads,
+            ..
+        } = home;
+        let running = uploads
+            .get_mut(&exchange)
+            .expect("an upload runs at its home");
+        let sound = running.upload.fault().is_none();
+        running.upload.body(now, publisher, headers, data);
+        if sound && let Some(fault) = running.upload.fault() {
+            self.desk.counters.upload_faults += 1;
+            running.faulted = Some(now.mono);
+            tracing::warn!(channel = &*name, track = running.upload.name(), %fault, "upload refused");
+        }
+        let cap = running.upload.discarded() > limits::REFUSED_BODY_BYTES_MAX;
+        if cap && !running.answered {
+            let fault = running.upload.fault().expect("only faults discard").clone();
+            running.answered = true;
+            self.desk
+                .respond(exchange, Rc::new(fault_reply(&name, &fault, now.wall)));
+        }
+        self.release_held(now, &name);
+        self.publish(now, &name);
+    }
+
+    /// A body is whole.
+    pub(super) fn body_end(&mut self, now: Now, exchange: ExchangeId) {
+        if self.sinks.remove(&exchange) {
+            return self.desk.respond(exchange, Rc::new(stored(now.wall)));
+        }
+        let Some(name) = self.uploads.get(&exchange).map(Arc::clone) else {
+            return;
+        };
+        let home = self.homes.get_mut(&name).expect("an upload has its home");
+        let running = home
+            .uploads
+            .get_mut(&exchange)
+            .expect("an upload runs at its home");
+        let outcome = running.upload.end(now, &mut home.publisher);
+        running.ended = true;
+        let answered = running.answered;
+        if outcome != Outcome::Waiting {
+            self.finish(now, &name, exchange, (!answered).then_some(outcome));
+        }
+        self.publish(now, &name);
+    }
+
+    /// Puts what has changed in a channel before its readers: here, then on
+    /// other cores' way.
+    pub(super) fn publish(&mut self, now: Now, name: &Arc<str>) {
+        let home = self.homes.get_mut(name).expect("a home publishes");
+        let Some((seq, changes)) = home.publisher.commit() else {
+            return;
+        };
+        for (to, subscription) in &home.subscribers {
+            if *subscription == Subscription::Following {
+                let (channel, changes) = (Arc::clone(name), Arc::clone(&changes));
+                self.desk.post(
+                    *to,
+                    Letter::Change {
+                        channel,
+                        seq,
+                        changes,
+                    },
+                );
+            }
+        }
+        let channel = home.publisher.channel();
+        home.reader.wake(&mut self.desk, now, channel);
+        if channel.is_served() && !home.early.is_empty() {
+            let early = std::mem::take(&mut home.early);
+            self.take_up(now, early);
+        }
+    }
+
+    pub(super) fn tick_homes(&mut self, now: Now) {
+        self.share_memory();
+        let names: Vec<_> = self.homes.keys().map(Arc::clone).collect();
+        for name in names {
+            let home = self.homes.get_mut(&name).expect("just listed");
+            home.publisher.tick(now);
+            self.publish(now, &name);
+            self.tick_uploads(now, &name);
+            let home = self.homes.get_mut(&name).expect("still there");
+            home.reader
+                .expire(&mut self.desk, now, home.publisher.channel());
+            delivery::expire_early(&mut self.desk, now, &mut home.early, &name);
+            home.refresh_stale(&mut self.desk, &name);
+            if home.is_over(now, self.settings.window_ms) {
+                self.drop_home(now, &name);
+            }
+        }
+    }
+
+    fn upload(
+        &mut self,
+        now: Now,
+        exchange: ExchangeId,
+        request: &Request<'_>,
+        (name, track, one_segment): (&str, &str, bool),
+    ) {
+        let key: Arc<str> = name.into();
+        let ended = self
+            .homes
+            .get(name)
+            .is_some_and(|home| home.channel().state() == State::Ended);
+        if ended {
+            self.renew_home(now, &key);
+        }
+        let room = self.homes.contains_key(name)
+            || self.homes.len() * usize::from(self.identity.count) < limits::CHANNELS_MAX;
+        if !room || self.memory_is_full() {
+            let fault = Fault::new(Some(track), 0, FaultKind::Capacity);
+            return self
+                .desk
+                .respond(exchange, Rc::new(fault_reply(name, &fault, now.wall)));
+        }
+        let home = self.homes.entry(Arc::clone(&key)).or_insert_with(|| {
+            tracing::info!(channel = name, "channel opened");
+            Home::new(name, &generation(now), Arc::clone(&self.settings), now)
+        });
+        if home.uploads.len() >= limits::CHANNEL_UPLOADS_MAX {
+            let fault = Fault::new(Some(track), 0, FaultKind::Limit("uploads of one channel"));
+            return self
+                .desk
+                .respond(exchange, Rc::new(fault_reply(name, &fault, now.wall)));
+        }
+        let agent = request.user_agent.unwrap_or("-");
+        tracing::debug!(channel = name, track, one_segment, agent, "upload begins");
+        home.uploads
+            .insert(exchange, Running::new(Upload::new(track, one_segment)));
+        self.uploads.insert(exchange, key);
+        if request.expect_continue {
+            self.desk.effects.push_back(Effect::Continue { exchange });
+        }
+    }
+
+    /// Reads a body to its end and answers 200.
+    fn sink(&mut self, now: Now, exchange: ExchangeId, request: &Request<'_>) {
+        if request.body == BodyLength::None {
+            return self.desk.respond(exchange, Rc::new(stored(now.wall)));
+        }
+        self.sinks.insert(exchange);
+        if request.expect_continue {
+            self.desk.effects.push_back(Effect::Continue { exchange });
+        }
+    }
+
+    /// Ends an upload and answers it, unless that was done.
+    fn finish(
+        &mut self,
+        now: Now,
+        name: &Arc<str>,
+        exchange: ExchangeId,
+        outcome: Option<Outcome>,
+    ) {
+        let reply = match outcome {
+            Some(Outcome::Refused(fault)) => Some(fault_reply(name, &fault, now.wall)),
+            Some(_) => Some(stored(now.wall)),
+            None => None,
+        };
+        if let Some(reply) = reply {
+            self.desk.respond(exchange, Rc::new(reply));
+        }
+        self.uploads.remove(&exchange);
+        if let Some(home) = self.homes.get_mut(name) {
+            home.uploads.remove(&exchange);
+        }
+    }
+
+    /// Lets media that waited for a header go on, where the header has come.
+    fn release_held(&mut self, now: Now, name: &Arc<str>) {
+        let home = self.homes.get_mut(name).expect("an upload has its home");
+        let Home {
+            publisher,
+            headers,
+            uploads,
+            ..
+        } = home;
+        let mut over = Vec::new();
+        for (exchange, running) in uploads.iter_mut() {
+            if running.upload.held_since().is_none() {
+                continue;
+            }
+            let outcome = running.upload.header_came(now, publisher, headers);
+            if outcome != Outcome::Waiting && running.ended {
+                running.upload.end_segments(now, publisher);
+                over.push((*exchange, outcome));
+            }
+        }
+        for (exchange, outcome) in over {
+            self.finish(now, name, exchange, Some(outcome));
+        }
+    }
+
+    /// Answers uploads whose header never came, and endless ones that were
+    /// refused.
+    fn tick_uploads(&mut self, now: Now, name: &Arc<str>) {
+        let home = self.homes.get_mut(name).expect("still there");
+        let mut over = Vec::new();
+        for (exchange, running) in &mut home.uploads {
+            let headerless = running
+                .upload
+                .held_since()
+                .is_some_and(|since| now.mono.ms_since(since) > limits::HEADERLESS_MS_MAX);
+            if headerless && running.ended {
+                over.push((*exchange, Outcome::Refused(running.upload.no_header())));
+            } else if let Some(since) = running.faulted
+                && !running.answered
+                && now.mono.ms_since(since) > REFUSED_ANSWER_MS
+            {
+                running.answered = true;
+                let fault = running.upload.fault().expect("it is faulted");
+                let reply = fault_reply(name, fault, now.wall);
+                self.desk.respond(*exchange, Rc::new(reply));
+            }
+        }
+        for (exchange, outcome) in over {
+            self.finish(now, name, exchange, Some(outcome));
+        }
+    }
+
+    /// Shortens windows when media outgrows its budget, all alike.
+    fn share_memory(&mut self) {
+        let held: u64 = self.homes.values().map(|home| home.publisher.bytes()).sum();
+        self.memory_held = held;
+        let budget = self.settings.memory_bytes.max(1);
+        let limit = if held > budget {
+            let window = u128::from(self.settings.window_ms);
+            (window * u128::from(budget) / u128::from(held)) as u64
+        } else {
+            u64::MAX
+        };
+        for home in self.homes.values_mut() {
+            home.publisher.limit_window(limit);
+        }
+    }
+
+    /// Whether media has outgrown its budget by a quarter: no new uploads then.
+    fn memory_is_full(&self) -> bool {
+        self.memory_held / 5 * 4 > self.settings.memory_bytes
+    }
+
+    /// Begins a new life of a channel that had ended.
+    fn renew_home(&mut self, now: Now, name: &Arc<str>) {
+        let mut home = self.homes.remove(name).expect("it ended here");
+        let over = Rc::new(delivery::no_channel_reply(name, now));
+        home.reader.dismiss(&mut self.desk, &over);
+        for exchange in home.uploads.keys() {
+            self.uploads.remove(exchange);
+            self.desk.effects.push_back(Effect::Abort {
+                exchange: *exchange,
+            });
+        }
+        let mut renewed = Home::new(name, &generation(now), Arc::clone(&self.settings), now);
+        renewed.subscribers = home
+            .subscribers
+            .into_keys()
+            .map(|shard| (shard, Subscription::Stale))
+            .collect();
+        tracing::info!(channel = &**name, "channel opened again");
+        self.homes.insert(Arc::clone(name), renewed);
+    }
+
+    fn drop_home(&mut self, now: Now, name: &Arc<str>) {
+        let Some(mut home) = self.homes.remove(name) else {
+            return;
+        };
+        let over = Rc::new(delivery::no_channel_reply(name, now));
+        home.reader.dismiss(&mut self.desk, &over);
+        delivery::dismiss_early(&mut self.desk, home.early, &over);
+        for to in home.subscribers.keys() {
+            let channel = Arc::clone(name);
+            self.desk.post(
+                *to,
+                Letter::Snapshot {
+                    channel,
+                    state: None,
+                },
+            );
+        }
+        tracing::info!(channel = &**name, "channel closed");
+    }
+}
+
+/// The name of a channel's life: its first moment, so that no two are equal.
+fn generation(now: Now) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut ms = (now.wall.0 / 1000).unsigned_abs();
+    let mut text = Vec::new();
+    while ms > 0 || text.is_empty() {
+        text.push(char::from(DIGITS[(ms % 36) as usize]));
+        ms /= 36;
+    }
+    text.iter().rev().collect()
+}
+
+fn stored(wall: Wall) -> Reply {
+    ReplyBuilder::new(200).finish(wall)
+}
+
+/// The answer to a faulty upload: whose fault, which channel and track, which
+/// byte.
+fn fault_reply(channel: &str, fault: &Fault, wall: Wall) -> Reply {
+    let status = match fault.kind {
+        FaultKind::Boxes(_) | FaultKind::TimeBack { .. } | FaultKind::TimeAhead { .. } => 400,
+        FaultKind::Superseded => 409,
+        FaultKind::NoHeader => 412,
+        FaultKind::Limit(_) => 413,
+        FaultKind::Unsupported(_) => 415,
+        FaultKind::Capacity => 503,
+    };
+    let whose = if status == 503 { "origin" } else { "encoder" };
+    Reply::text(
+        status,
+        &format!("{whose}: channel {channel}: {fault}"),
+        wall,
+    )
+}
