@@ -1,5 +1,5 @@
-//! How long caches may keep each answer, and how long players of one viewer
-//! may be told the same.
+//! How long caches may keep each answer (rfc8216bis appendix B.1, and where it
+//! would poison a URL, less).
 //!
 //! A URL that is about to become valid must never be kept as an error: a
 //! blocking reload that came too early is the URL of the next on-time viewer.

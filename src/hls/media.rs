@@ -209,12 +209,8 @@ impl<'a> Scope<'a> {
         } else {
             out.push('\n');
         }
-        let msn = first.map_or(0, |first| first.msn);
-        let breaks = first.map_or(window.discontinuity_base(), |first| {
-            first
-                .discontinuity_number
-                .saturating_sub(u64::from(first.discontinuity))
-        });
+        let msn = first.or_else(|| window.open()).map_or(0, |first| first.msn);
+        let breaks = window.discontinuity_base();
         push(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{msn}\n"));
         push(
             &mut out,

@@ -30,6 +30,7 @@
 //! | 6.2.1 | edits only append, drop at the head, or age | `media` | `s6_2_1_a_known_segment_keeps_uri_duration_and_date` |
 //! | 6.2.2 | parts leave the list after three target durations, parent by parent | `media` | `s6_2_2_parts_leave_parent_by_parent_after_three_targets` |
 //! | 6.2.5, 6.2.5.2 | directives, holds, refusals | `reload` | `s6_2_5_2_the_table_of_decisions_row_by_row` and its neighbours |
+//! | 6.2.5 | the first list is held for its first segment | `reload` | `s6_2_5_2_the_first_list_has_a_whole_segment` |
 //! | 6.2.6 | hinted parts are held, others refused | `reload` | `s6_2_6_parts_are_served_held_or_refused_by_their_number` |
 //! | B.1 | lifetimes in caches | `cache` | `sb_1_lifetimes_follow_the_table` |
 //!

@@ -60,7 +60,7 @@ fn names<'a>(audio: &[Indexed<'a>]) -> Vec<&'a str> {
             .header
             .language
             .as_deref()
-            .unwrap_or(of_track(track))
+            .unwrap_or_else(|| of_track(track))
     };
     let by_language: Vec<_> = audio.iter().map(|(_, track)| of_language(track)).collect();
     let mut sorted = by_language.clone();

@@ -95,8 +95,8 @@ impl Directives {
 
 /// A position of a playlist that a parked request waits for.
 ///
-/// The order is that of positions as far as a list of parked requests needs
-/// one; whether a position is reached is what [`Want::is_met`] says.
+/// A list of parked requests may be kept in the order of this key: of each
+/// kind, those that [`Want::is_met`] are the first ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Want {
     /// A whole segment with this number or a later one.
@@ -119,7 +119,7 @@ impl Want {
     /// the edge below them, and the first part of the next lies above them.
     pub fn is_met(&self, window: &Window) -> bool {
         match *self {
-            Self::Segment(msn) => newest_whole_msn(window).is_some_and(|newest| newest >= msn),
+            Self::Segment(msn) => window.last_whole().is_some_and(|newest| newest.msn >= msn),
             Self::Part { msn, part } => {
                 window.edge().is_some_and(|edge| edge >= Edge { msn, part })
             }
@@ -177,6 +177,9 @@ pub fn decide_query(
 
 /// Decides on a request whose query was well formed.
 ///
+/// A request without directives is answered at once, but for the first segment
+/// of a track: a list without one is legal and useless.
+///
 /// `strict_part_limit` refuses part indexes past the Advance Part Limit. The
 /// standard says SHOULD, but hls.js without its low-latency mode asks for the
 /// last index of the next segment and trips over it.
@@ -190,7 +193,7 @@ pub fn decide(
         return Decision::Ready;
     }
     let until = match (directives.msn, directives.part) {
-        (None, None) => return Decision::Ready,
+        (None, None) => Want::Segment(0),
         (None, Some(_)) => return Decision::bad_request("_HLS_part needs _HLS_msn"),
         (Some(msn), Some(part)) if lists_parts(channel) => Want::Part { msn, part },
         (Some(msn), _) => Want::Segment(msn),
@@ -308,15 +311,6 @@ fn set<T: PartialEq>(
     }
 }
 
-/// Newest whole segment, listed or not; what is open follows it.
-fn newest_whole_msn(window: &Window) -> Option<u64> {
-    let before_open = || window.open().and_then(|open| open.msn.checked_sub(1));
-    window
-        .last_whole()
-        .map(|whole| whole.msn)
-        .or_else(before_open)
-}
-
 /// The furthest number that is worth waiting for: two past the newest whole
 /// segment, which is the wider reading of "the last Media Segment" for a
 /// player and the narrower one for us. Unknown before any media.
@@ -431,20 +425,43 @@ mod tests {
     }
 
     #[test]
-    fn s6_2_5_2_a_window_of_an_open_segment_alone_answers_for_the_past() {
+    fn s6_2_5_2_the_first_list_has_a_whole_segment() {
         let mut script = Script::new(2, Some(500_000)).video("v1");
         assert_eq!(
             outcome(&script, "_HLS_msn=5", false),
             PARK,
             "nothing is known to be too far"
         );
-        assert_eq!(outcome(&script, "", false), NOW);
         script.start_at("v1", 7, 0);
         script.part("v1", 45_000);
-        assert_eq!(outcome(&script, "_HLS_msn=6", false), NOW);
+        assert_eq!(outcome(&script, "", false), PARK);
+        assert_eq!(outcome(&script, "_HLS_msn=6", false), PARK);
         assert_eq!(outcome(&script, "_HLS_msn=7&_HLS_part=0", false), NOW);
         assert_eq!(outcome(&script, "_HLS_msn=8", false), PARK);
         assert_eq!(outcome(&script, "_HLS_msn=9", false), BAD);
+        script.close("v1", 45_000);
+        assert_eq!(outcome(&script, "", false), NOW);
+        assert_eq!(outcome(&script, "_HLS_msn=6", false), NOW);
+    }
+
+    #[test]
+    fn parked_requests_are_met_in_the_order_of_their_key() {
+        let mut script = testing::reference_state();
+        for _ in 0..12 {
+            let window = script.window("v1");
+            let met = |want: &Want| want.is_met(window);
+            let segments: Vec<_> = (98..114).map(Want::Segment).collect();
+            let parts = (109..114).flat_map(|msn| (0..7).map(move |part| Want::Part { msn, part }));
+            let parts: Vec<_> = parts.collect();
+            assert!(segments.is_sorted() && segments.is_sorted_by_key(|want| !met(want)));
+            assert!(parts.is_sorted() && parts.is_sorted_by_key(|want| !met(want)));
+            let ends = window.open().is_some_and(|open| open.parts.len() == 3);
+            if ends {
+                script.close("v1", 45_000)
+            } else {
+                script.part("v1", 45_000)
+            }
+        }
     }
 
     #[test]

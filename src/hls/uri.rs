@@ -22,12 +22,7 @@ pub(crate) struct ObjectUri<'a> {
 
 impl fmt::Display for ObjectUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/", self.track)?;
-        match self.object {
-            ObjectName::Header { generation, id } => write!(f, "{generation}-h{id:016x}.mp4"),
-            ObjectName::Segment { generation, msn } => write!(f, "{generation}-s{msn}.m4s"),
-            ObjectName::Part { generation, number } => write!(f, "{generation}-p{number}.m4s"),
-        }
+        write!(f, "{}/{}", self.track, self.object)
     }
 }
 

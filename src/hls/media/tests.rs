@@ -391,7 +391,7 @@ fn take(script: &mut Script, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn a_playlist_drawn_step_by_step_is_the_one_drawn_from_scratch(
         steps in prop::collection::vec(step(), 1..400),

@@ -1,32 +1,162 @@
-//! Queries of a blocking reload against windows of any shape.
+//! Queries of a blocking reload against windows of many shapes.
+
+use std::sync::Arc;
 
 use headwater::hls::media::MediaPlaylist;
 use headwater::hls::reload::{self, Decision, Directives, PartDecision};
-use headwater::media::channel::{Change, Channel, State, Targets, TrackIndex};
+use headwater::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
+use headwater::media::cmaf::{Kind, SampleDefaults, TrackHeader};
+use headwater::media::rope::Rope;
+use headwater::media::window::{HeaderObject, Part, Segment};
+use headwater::time::{Timescale, Wall};
+
+const PART_TICKS: u64 = 18_000;
+const TRACK: TrackIndex = TrackIndex(0);
 
 /// The first bytes shape the channel, the rest is the query.
 pub fn hls_reload(data: &[u8]) {
-    let Some((&[flags, segment_s, part_10ms], query)) = data.split_first_chunk() else { return };
-    let Ok(query) = std::str::from_utf8(query) else { return };
-    let part_us = (part_10ms > 0).then_some(u32::from(part_10ms) * 10_000);
-    let targets = Targets { segment_s: u32::from(segment_s), part_us, window_ms: 60_000 };
-    let state = if flags & 1 == 0 { State::Live } else { State::Ended };
-    let channel = channel(targets, state);
-    let (index, strict) = (TrackIndex(0), flags & 2 != 0);
-    let window = &channel.track_at(index).window;
+    let Some((&[flags, whole, open, part_10ms], query)) = data.split_first_chunk() else {
+        return;
+    };
+    let Ok(query) = std::str::from_utf8(query) else {
+        return;
+    };
+    let (ended, strict) = (flags & 1 != 0, flags & 2 != 0);
+    let channel = channel(u64::from(whole % 16), open % 8, part_10ms, ended);
+    let window = &channel.track_at(TRACK).window;
+
     let decision = reload::decide_query(&channel, window, query, strict);
-    match (state, Directives::parse(query)) {
-        (State::Ended, _) => assert_eq!(decision, Decision::Ready),
-        (_, Err(_)) => assert!(matches!(decision, Decision::Refuse { status: 400, .. })),
-        (_, Ok(directives)) => {
-            assert_eq!(decision, reload::decide(&channel, window, &directives, strict));
+    match Directives::parse(query) {
+        _ if ended => assert_eq!(decision, Decision::Ready),
+        Err(_) => assert!(matches!(decision, Decision::Refuse { status: 400, .. })),
+        Ok(directives) => {
+            assert_eq!(
+                decision,
+                reload::decide(&channel, window, &directives, strict)
+            );
             let number = directives.msn.unwrap_or_default();
             let part = reload::decide_part(&channel, window, number);
-            assert!(!matches!(part, PartDecision::Ready(_)), "there is no media");
+            assert_eq!(
+                matches!(part, PartDecision::Ready(_)),
+                window.part(number).is_some()
+            );
         }
     }
     if let Decision::Park { until } = decision {
         assert!(!until.is_met(window), "what is there is not waited for");
     }
-    MediaPlaylist::new().render(&channel, index);
+    assert!(
+        !MediaPlaylist::new()
+            .render(&channel, TRACK)
+            .plain()
+            .is_empty()
+    );
+}
+
+/// A channel of one track: `whole` segments of four parts, and `open` parts.
+fn channel(whole: u64, open: u8, part_10ms: u8, ended: bool) -> Channel {
+    let part_us = (part_10ms > 0).then_some(u32::from(part_10ms) * 10_000);
+    let targets = Targets {
+        segment_s: 1,
+        part_us,
+        window_ms: 60_000,
+    };
+    let header = HeaderObject {
+        id: 1,
+        track: header(),
+    };
+    let info = TrackInfo {
+        name: "v".into(),
+        header: header.track.clone(),
+    };
+    let mut changes = vec![Change::Targets(targets), Change::Track(Arc::new(info))];
+    let header = Arc::new(header);
+    for msn in 0..whole {
+        let next_part = (msn + 1) * 800;
+        changes.push(Change::Close {
+            track: TRACK,
+            segment: segment(msn, 4, &header),
+            next_part,
+        });
+    }
+    if open > 0 {
+        let next_part = whole * 800 + u64::from(open) * 200;
+        changes.push(Change::Open {
+            track: TRACK,
+            segment: segment(whole, open, &header),
+            next_part,
+        });
+    }
+    changes.push(Change::State(if ended {
+        State::Ended
+    } else {
+        State::Live
+    }));
+    let mut channel = Channel::new("c", "g");
+    channel.apply(1, &changes);
+    channel
+}
+
+fn segment(msn: u64, parts: u8, header: &Arc<HeaderObject>) -> Arc<Segment> {
+    let start_ticks = msn * 4 * PART_TICKS;
+    let part = |index: u64| Part {
+        number: msn * 800 + index * 200,
+        start_ticks: (start_ticks + index * PART_TICKS) as i64,
+        duration_ticks: PART_TICKS,
+        independent: index == 0,
+        gap: false,
+        body: Rope::from(b"moof".to_vec()),
+    };
+    Arc::new(Segment {
+        msn,
+        start_ticks: start_ticks as i64,
+        duration_ticks: u64::from(parts) * PART_TICKS,
+        wall: Wall::default(),
+        discontinuity: false,
+        discontinuity_number: 0,
+        header: Arc::clone(header),
+        gap: false,
+        parts: (0..u64::from(parts))
+            .map(|index| Arc::new(part(index)))
+            .collect(),
+    })
+}
+
+fn header() -> TrackHeader {
+    TrackHeader {
+        track_id: 1,
+        kind: Kind::Video,
+        timescale: Timescale::new(90_000).expect("not zero"),
+        codec: "avc1.64001f".into(),
+        language: None,
+        width: 1280,
+        height: 720,
+        sample_rate: 0,
+        channels: 0,
+        bitrate: None,
+        edit_shift_ticks: 0,
+        defaults: SampleDefaults::default(),
+        encrypted: false,
+        bytes: Default::default(),
+        digest: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hls_reload;
+
+    #[test]
+    fn the_corpus_passes() {
+        let root = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../fixtures/corpus/hls_reload"
+        );
+        let mut seen = 0;
+        for entry in std::fs::read_dir(root).unwrap() {
+            hls_reload(&std::fs::read(entry.unwrap().path()).unwrap());
+            seen += 1;
+        }
+        assert!(seen > 0);
+    }
 }
