@@ -14,6 +14,7 @@
 //! | [`http`] | HTTP/1.1 as state machines, replies, routes |
 //! | [`shard`] | one core's whole server without a system call |
 //! | [`metrics`] | counters and their text form |
+//! | [`page`] | the status page with its player |
 
 pub mod config;
 pub mod hash;
@@ -23,5 +24,6 @@ pub mod ingest;
 pub mod limits;
 pub mod media;
 pub mod metrics;
+pub mod page;
 pub mod shard;
 pub mod time;

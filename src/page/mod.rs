@@ -1,0 +1,79 @@
+//! The status page with its player: files that the binary carries.
+
+/// A file of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct File {
+    /// For `Content-Type`.
+    pub media_type: &'static str,
+    /// All of it.
+    pub body: &'static str,
+}
+
+/// What the page may do, for `Content-Security-Policy`: its own files, its own
+/// origin, and media made by script.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; media-src 'self' blob:; \
+     img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// Every file by its path.
+const FILES: [(&str, File); 8] = [
+    ("/", File { media_type: HTML, body: include_str!("index.html") }),
+    ("/page.css", File { media_type: STYLE, body: include_str!("page.css") }),
+    ("/page.js", File { media_type: SCRIPT, body: include_str!("page.js") }),
+    ("/player.js", File { media_type: SCRIPT, body: include_str!("player.js") }),
+    ("/playlist.js", File { media_type: SCRIPT, body: include_str!("playlist.js") }),
+    ("/bmff.js", File { media_type: SCRIPT, body: include_str!("bmff.js") }),
+    ("/clock.js", File { media_type: SCRIPT, body: include_str!("clock.js") }),
+    ("/graph.js", File { media_type: SCRIPT, body: include_str!("graph.js") }),
+];
+
+/// The file at a path, or `None` when the page has none by that name.
+pub fn file(path: &str) -> Option<File> {
+    FILES.iter().find(|(name, _)| *name == path).map(|(_, file)| *file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_that_a_file_names_is_there() {
+        for (name, file) in FILES {
+            let mut named = 0;
+            for (before, quote) in [("src=\"", '"'), ("href=\"", '"'), ("from './", '\'')] {
+                for rest in file.body.split(before).skip(1) {
+                    let target = rest.split(quote).next().unwrap_or_default();
+                    if target.ends_with(".js") || target.ends_with(".css") {
+                        assert!(super::file(&format!("/{target}")).is_some(), "{name}: {target}");
+                        named += 1;
+                    }
+                }
+            }
+            assert!(name != "/" || named == 2, "the page loads its style and its script");
+        }
+    }
+
+    #[test]
+    fn nothing_is_fetched_from_elsewhere_and_nothing_is_inline() {
+        for (name, file) in FILES {
+            let body = file.body.replace("http://www.w3.org/2000/svg", "");
+            assert!(!body.contains("https://") && !body.contains("http://"), "{name}");
+            assert!(!body.contains(" style=") && !body.contains("<style"), "{name}");
+            assert!(!body.contains("onclick="), "{name}");
+        }
+        let page = file("/").expect("the page").body;
+        for script in page.split("<script").skip(1) {
+            assert!(script.starts_with(" type=\"module\" src="), "{script}");
+        }
+    }
+
+    #[test]
+    fn unknown_paths_have_no_file() {
+        assert_eq!(file("/page.rs"), None);
+        assert_eq!(file(""), None);
+    }
+}
