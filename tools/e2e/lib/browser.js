@@ -1,0 +1,64 @@
+// Chromium, and hls.js in it.
+
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import { createRequire } from 'node:module';
+
+import { chromium } from 'playwright-core';
+
+const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required', '--mute-audio',
+];
+const require = createRequire(import.meta.url);
+const FILES = {
+  '/': ['text/html; charset=utf-8', new URL('../player/index.html', import.meta.url)],
+  '/player.js': ['text/javascript; charset=utf-8', new URL('../player/player.js', import.meta.url)],
+  '/hls.js': ['text/javascript; charset=utf-8', require.resolve('hls.js/dist/hls.min.js')],
+};
+
+/** A browser, and a server of the player page on an origin of its own. */
+export class Browser {
+  static async start() {
+    const self = new Browser();
+    self.server = http.createServer(async (request, response) => {
+      const file = FILES[new URL(request.url, 'http://page.test').pathname];
+      response.writeHead(file ? 200 : 204, { 'content-type': file?.[0] ?? 'text/plain' });
+      response.end(file ? await readFile(file[1]) : undefined);
+    });
+    await new Promise((resolve) => self.server.listen(0, '127.0.0.1', resolve));
+    self.url = `http://127.0.0.1:${self.server.address().port}/`;
+    self.chromium = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+    return self;
+  }
+
+  /** A page that remembers what went wrong in it. A context each keeps pools of connections apart. */
+  async open(url, viewport = { width: 640, height: 400 }) {
+    const context = await this.chromium.newContext({ viewport });
+    const page = await context.newPage();
+    page.troubles = [];
+    page.on('pageerror', (error) => page.troubles.push(`script: ${error.message}`));
+    page.on('response', (response) => {
+      if (response.status() >= 400) page.troubles.push(`${response.status()} for ${response.url()}`);
+    });
+    page.on('requestfailed', (request) => {
+      const { errorText } = request.failure();
+      if (errorText !== 'net::ERR_ABORTED') page.troubles.push(`${errorText} for ${request.url()}`);
+    });
+    await page.goto(url);
+    return page;
+  }
+
+  /** Plays a playlist in hls.js; `page.report()` says how it went so far. */
+  async play(playlist) {
+    const page = await this.open(`${this.url}?src=${encodeURIComponent(playlist)}`);
+    page.report = async () => ({ ...await page.evaluate(() => globalThis.report()), troubles: page.troubles });
+    return page;
+  }
+
+  async stop() {
+    await this.chromium.close();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The gate: everything that must hold before a change goes in.
+#
+#   tools/test.sh            all of it, players in a browser included
+#   tools/test.sh --quick    all but the browser: the everyday form
+#
+# E2E_SECONDS sets how long each scenario plays (30), E2E_SHOTS a folder for
+# screenshots.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+quick=no
+case ${1:-} in
+--quick) quick=yes ;;
+"") ;;
+*) echo "usage: $0 [--quick]" >&2; exit 2 ;;
+esac
+
+step() { echo; echo "== $*"; "$@"; }
+
+[ $quick = yes ] || step tools/setup.sh
+
+step cargo fmt --all --check
+step cargo clippy --workspace --all-targets --locked -- -D warnings
+step cargo check --lib --no-default-features --locked
+step cargo test --workspace --locked
+step env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+if command -v node >/dev/null; then step node --test tools/e2e/unit/*.test.js; fi
+[ $quick = no ] || { echo; echo "== all well, browser left out"; exit 0; }
+
+step cargo build --release --locked
+export HEADWATER_BIN=${HEADWATER_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}
+export E2E_SECONDS=${E2E_SECONDS:-30}
+step node --test --test-concurrency=1 tools/e2e/scenarios/*.test.js
+
+echo
+echo "== all well"
