@@ -17,6 +17,8 @@ const AHEAD_S_MAX = 20;
 const BEHIND_S_KEPT = 15;
 /** A hole in the wall clock larger than this is closed up, not waited for. */
 const HOLE_S_MAX = 30;
+/** What comes after a hole is played after this even if there is little of it. */
+const HOLE_MS_MAX = 2_000;
 const RATE = { slowest: 0.97, fastest: 1.05 };
 /** Farther behind the target than this is caught up by a seek. */
 const CATCH_UP_BY_SEEK_S = 3;
@@ -382,6 +384,11 @@ class Session {
     this.video.play().catch((error) => { if (error.name !== 'AbortError') this.player.note(error); });
   }
 
+  /** Whether enough was taken to play from `time_s` on without another stall. */
+  covers(time_s) {
+    return this.ahead_s + this.video.currentTime - time_s >= this.target_s;
+  }
+
   /** Counts a stall once, and steps over holes that will not be filled. */
   watch() {
     const { video, still } = this;
@@ -392,8 +399,8 @@ class Session {
       return;
     }
     if (now_ms - still.since_ms < 250 || video.ended) return;
-    const next = nextStart(video.buffered, video.currentTime);
-    if (next !== null) video.currentTime = next + 0.01;
+    const next_s = nextStart(video.buffered, video.currentTime);
+    if (next_s !== null && (this.covers(next_s) || now_ms - still.since_ms > HOLE_MS_MAX)) video.currentTime = next_s + 0.01;
     if (still.counted) return;
     still.counted = true;
     this.player.stalls += 1;
