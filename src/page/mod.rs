@@ -20,11 +20,15 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// Path, media type and body of every file.
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("/", HTML, include_str!("index.html")),
     ("/page.css", STYLE, include_str!("page.css")),
     ("/page.js", SCRIPT, include_str!("page.js")),
     ("/player.js", SCRIPT, include_str!("player.js")),
+    ("/session.js", SCRIPT, include_str!("session.js")),
+    ("/track.js", SCRIPT, include_str!("track.js")),
+    ("/timeline.js", SCRIPT, include_str!("timeline.js")),
+    ("/http.js", SCRIPT, include_str!("http.js")),
     ("/playlist.js", SCRIPT, include_str!("playlist.js")),
     ("/bmff.js", SCRIPT, include_str!("bmff.js")),
     ("/clock.js", SCRIPT, include_str!("clock.js")),
