@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::limits::NAME_BYTES_MAX;
+use crate::page;
 
 /// What a target names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub enum Route<'a> {
         /// Name of the channel.
         channel: &'a str,
     },
-    /// `/` and the files of the page, by path.
+    /// `/` and the other files of the page, by path.
     Page {
         /// `/`, `/player.js` and so on.
         path: &'a str,
@@ -99,7 +100,7 @@ impl<'a> Route<'a> {
             "/metrics" => Self::Metrics,
             "/time" => Self::Time,
             "/api/v1/channels" => Self::Channels,
-            "/" | "/player.js" | "/page.css" | "/favicon.ico" => Self::Page { path },
+            _ if page::file(path).is_some() => Self::Page { path },
             _ => match rest.strip_prefix("api/v1/channels/") {
                 Some(channel) if is_name(channel) => Self::Channel { channel },
                 _ => Self::Unknown,
@@ -416,11 +417,12 @@ mod tests {
         check("/api/v1/channels", Route::Channels);
         check("/api/v1/channels/news", Route::Channel { channel: "news" });
         check("/api/v1/channels/", Route::Unknown);
-        for path in ["/", "/player.js", "/page.css", "/favicon.ico"] {
+        for path in ["/", "/player.js", "/session.js", "/page.css"] {
             check(path, Route::Page { path });
         }
         check("/?channel=news", Route::Page { path: "/" });
         check("/player.js/", Route::Unknown);
+        check("/page.rs", Route::Unknown);
     }
 
     #[test]
