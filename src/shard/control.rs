@@ -48,12 +48,12 @@ impl Shard {
             Route::Channel { channel } => {
                 self.gather(now, exchange, Question::Channel(channel.to_owned()));
             }
-            Route::Page { path } => match page::asset(path) {
-                Some(asset) => {
+            Route::Page { path } => match page::file(path) {
+                Some(file) => {
                     let reply = ReplyBuilder::new(200)
                         .cache(Cache::MaxAge(1))
-                        .field("Content-Security-Policy", page::POLICY)
-                        .body(asset.bytes.into(), asset.content_type)
+                        .field("Content-Security-Policy", page::CONTENT_SECURITY_POLICY)
+                        .body(bytes::Bytes::from_static(file.body.as_bytes()).into(), file.media_type)
                         .finish(wall);
                     self.desk.respond(exchange, Rc::new(reply));
                 }

@@ -33,6 +33,7 @@ impl Desk {
     pub(super) fn respond(&mut self, exchange: ExchangeId, reply: Rc<Reply>) {
         let class = usize::from(reply.status / 100).clamp(1, 5) - 1;
         self.counters.responses[class] += 1;
+        self.counters.sent_bytes += reply.head_len as u64 + reply.body_len();
         self.effects.push_back(Effect::Respond { exchange, reply });
     }
 
