@@ -6,6 +6,10 @@
 //! [`Connection::respond`]. A connection that waits, for a request or for a
 //! response, owns no heap memory unless such bytes are kept.
 //!
+//! The owner polls until `None`, hands each event on and gives the response as
+//! soon as there is one, also between two polls of the same input. After `None`
+//! it looks at [`Connection::must_close`] and [`Connection::wants_bytes`].
+//!
 //! **Answers before the body has ended.** The body goes on to be read, and its
 //! events go on to be told, until it ends or
 //! [`REFUSED_BODY_BYTES_MAX`] have passed; then [`Connection::must_close`]. An
@@ -150,7 +154,8 @@ impl Connection {
         wire
     }
 
-    /// The bytes of `100 Continue`, for a request that expects it.
+    /// The bytes of `100 Continue`, for a request that expects it. They must come
+    /// from here: an answer that no 100 went before closes the connection.
     pub fn respond_continue(&mut self) -> Bytes {
         self.expects_continue = false;
         Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -272,3 +272,38 @@ fn states_are_told() {
     assert!(!connection.in_body() && connection.owes_response());
     assert!(!connection.respond(&ok()).close && !connection.is_open());
 }
+
+/// Heads as encoders send them.
+#[test]
+fn encoders() {
+    // ffmpeg pipelines: the next request comes before the answer to the last.
+    let ffmpeg = "Transfer-Encoding: chunked\r\nUser-Agent: Lavf/62.3.100\r\nAccept: */*\r\n\
+                  Connection: keep-alive\r\nHost: 127.0.0.1:19051\r\nIcy-MetaData: 1\r\n\r\n";
+    check(
+        &format!(
+            "PUT /live/init-stream0.m4s HTTP/1.1\r\n{ffmpeg}4\r\nmoov\r\n0\r\n\r\n\
+             PUT /live/-1024.m4s HTTP/1.1\r\n{ffmpeg}"
+        ),
+        &[
+            "Put /live/init-stream0.m4s Chunked (false, false)",
+            "body moov",
+            "end",
+            "Put /live/-1024.m4s Chunked (false, false)",
+        ],
+    );
+    // GStreamer by libcurl asks before a chunked body.
+    check(
+        "POST /live//Streams(v.cmfv) HTTP/1.1\r\nHost: o\r\nUser-Agent: GStreamer curlhttpsink\r\n\
+         Accept: */*\r\nTransfer-Encoding: chunked\r\nContent-Type: video/quicktime\r\n\
+         Expect: 100-continue\r\n\r\n",
+        &["Post /live//Streams(v.cmfv) Chunked (false, true)"],
+    );
+    // GStreamer by libsoup appends.
+    let mut input: &[u8] = b"PUT /a.mp4 HTTP/1.1\r\nHost: o\r\nContent-Range: bytes 891-892/*\r\n\
+                             Content-Length: 2\r\n\r\nmd";
+    let mut connection = Connection::new();
+    let Some(Event::Request(request)) = connection.poll(&mut input, WALL) else {
+        panic!("a request");
+    };
+    assert!(request.content_range && request.body == BodyLength::Fixed(2));
+}
