@@ -6,6 +6,10 @@
 //! [`Connection::respond`]. A connection that waits, for a request or for a
 //! response, owns no heap memory unless such bytes are kept.
 //!
+//! The owner polls until `None`, hands each event on and gives the response as
+//! soon as there is one, also between two polls of the same input. After `None`
+//! it looks at [`Connection::must_close`] and [`Connection::wants_bytes`].
+//!
 //! **Answers before the body has ended.** The body goes on to be read, and its
 //! events go on to be told, until it ends or
 //! [`REFUSED_BODY_BYTES_MAX`] have passed; then [`Connection::must_close`]. An
@@ -150,7 +154,8 @@ impl Connection {
         wire
     }
 
-    /// The bytes of `100 Continue`, for a request that expects it.
+    /// The bytes of `100 Continue`, for a request that expects it. They must come
+    /// from here: an answer that no 100 went before closes the connection.
     pub fn respond_continue(&mut self) -> Bytes {
         self.expects_continue = false;
         Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -196,7 +201,8 @@ impl Connection {
 
     /// Whether the connection is over: to be closed once all that was handed
     /// out is sent. It turns true with `Refuse`, with a response that closes,
-    /// and, seen after `poll`, at the end of a refused body.
+    /// and, seen after `poll`, where a body ends, breaks off or is too long whose
+    /// response is out already.
     pub fn must_close(&self) -> bool {
         self.closed
     }
@@ -417,8 +423,11 @@ impl Connection {
         !self.closed
     }
 
-    /// Keeps what comes while a response is owed.
+    /// Keeps what comes while a response is owed, unless it is the last one.
     fn keep<'a>(&mut self, input: &mut &[u8], wall: Wall) -> Option<Event<'a>> {
+        if self.close {
+            *input = &[];
+        }
         if input.is_empty() {
             return None;
         }
@@ -469,4 +478,38 @@ pub fn timeout_reply(wall: Wall) -> Reply {
 /// A reply after which the connection closes.
 fn last_reply(status: u16, why: &str, wall: Wall) -> Reply {
     Reply::text(status, why, wall).with_field("Connection", "close")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_owns_no_heap() {
+        let mut connection = Connection::new();
+        let reply = Reply::text(200, "x", Wall(0));
+        // Idle, parked on a head that came in two, idle again, with an upload
+        // that is open and silent.
+        assert_eq!(connection.kept.capacity(), 0);
+        for mut input in [&b"GET / HTTP/1.1\r\nHo"[..], b"st: a\r\n\r\n"] {
+            while connection.poll(&mut input, Wall(0)).is_some() {}
+        }
+        assert!(connection.owes_response() && connection.kept.capacity() == 0);
+        connection.respond(&reply);
+        assert!(connection.poll(&mut &b""[..], Wall(0)).is_none());
+        assert_eq!(connection.kept.capacity(), 0);
+        let mut input = &b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx"[..];
+        while connection.poll(&mut input, Wall(0)).is_some() {}
+        assert!(connection.in_body() && connection.kept.capacity() == 0);
+    }
+
+    #[test]
+    fn nothing_is_kept_behind_a_last_request() {
+        // RFC 9112 section 9.6.
+        let mut connection = Connection::new();
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let mut input = &head.repeat(2)[..];
+        while connection.poll(&mut input, Wall(0)).is_some() {}
+        assert!(input.is_empty() && connection.kept.capacity() == 0);
+    }
 }

@@ -363,3 +363,88 @@ fn is_host(value: &[u8]) -> bool {
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(fields: &str) -> Request<'static> {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
+        parse(Box::leak(head.into_boxed_str()).as_bytes())
+            .unwrap()
+            .request
+    }
+
+    #[test]
+    fn gzip_where_it_is_accepted() {
+        // RFC 9110 section 12.5.3.
+        for yes in [
+            "gzip",
+            "deflate, GZIP",
+            "x-gzip",
+            "*",
+            "br;q=0, gzip;q=0.001",
+            "gzip ; q=1",
+            "*;q=0, gzip",
+        ] {
+            assert!(
+                with(&format!("Accept-Encoding: {yes}")).accept_gzip,
+                "{yes}"
+            );
+        }
+        for no in [
+            "",
+            "br",
+            "gzip;q=0",
+            "gzip; q=0.000",
+            "*, gzip;Q=0",
+            "*;q=0",
+            "gzipped",
+        ] {
+            assert!(!with(&format!("Accept-Encoding: {no}")).accept_gzip, "{no}");
+        }
+        assert!(!with("X: y").accept_gzip);
+        assert!(with("Accept-Encoding: br\r\nAccept-Encoding: gzip").accept_gzip);
+    }
+
+    #[test]
+    fn fields_that_are_acted_on() {
+        let request = with(
+            "range: bytes=0-1\r\nIF-RANGE:\"e\"\r\nIf-None-Match:  \"a\", \"b\" \r\n\
+             Content-Range: x\r\nContent-Encoding: gzip\r\nUser-Agent: u/1",
+        );
+        assert_eq!(
+            (request.range, request.if_range, request.if_none_match),
+            (Some("bytes=0-1"), Some("\"e\""), Some("\"a\", \"b\""))
+        );
+        assert_eq!(
+            (request.content_encoding, request.user_agent),
+            (Some("gzip"), Some("u/1"))
+        );
+        assert!(request.content_range && !request.close && !request.expect_continue);
+        assert_eq!(with("Content-Encoding: Identity").content_encoding, None);
+        assert_eq!(
+            with("Range: bytes=0-1\r\nRange: bytes=0-2\r\nRange: x").range,
+            None
+        );
+        assert!(!with("Expect: 100-continue").expect_continue);
+        assert!(with("Connection: keep-alive\r\nConnection: x,close").close);
+    }
+
+    #[test]
+    fn values_that_are_not_utf8() {
+        let seen = |field: &[u8]| {
+            let head = [b"GET / HTTP/1.1\r\nHost: a\r\n", field, b": \xff\r\n\r\n"].concat();
+            parse(&head).map(|head| {
+                (
+                    head.request.user_agent.is_some(),
+                    head.request.range.is_some(),
+                )
+            })
+        };
+        assert_eq!(seen(b"User-Agent"), Ok((false, false)));
+        assert_eq!(seen(b"Range"), Ok((false, false)));
+        assert!(seen(b"Content-Encoding").is_err_and(|refusal| refusal.status == 400));
+        assert!(seen(b"Host").is_err_and(|refusal| refusal.status == 400));
+    }
+}

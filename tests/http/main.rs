@@ -1,0 +1,6 @@
+//! The HTTP/1.1 connection from outside.
+
+mod flows;
+mod log;
+mod refusals;
+mod splits;
