@@ -136,7 +136,7 @@ pub enum Event {
     /// ftyp and moov are whole.
     Header(Header),
     /// A moof and its mdat are whole.
-    Chunk(Chunk),
+    Chunk(Box<Chunk>),
     /// An mfra: the source says that the track is over.
     End,
 }
