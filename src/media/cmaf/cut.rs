@@ -69,7 +69,7 @@ pub fn cut(
 
 /// Parses the bytes of the chunk again; a cut is too rare to keep what was
 /// learned the first time.
-fn parse(chunk: &TrackChunk) -> Result<Chunk, Error> {
+fn parse(chunk: &TrackChunk) -> Result<Box<Chunk>, Error> {
     let mut parser = Parser::new();
     match parser.push(&mut &chunk.bytes[..])? {
         Some(Event::Chunk(source)) => Ok(source),
@@ -107,8 +107,8 @@ fn split_ranges(ranges: &[Range<usize>], bytes: usize) -> (Ranges, Ranges) {
     for range in ranges {
         let middle = range.start + left.min(range.len());
         left -= middle - range.start;
-        before.extend((range.start < middle).then(|| range.start..middle));
-        after.extend((middle < range.end).then(|| middle..range.end));
+        before.extend((range.start < middle).then_some(range.start..middle));
+        after.extend((middle < range.end).then_some(middle..range.end));
     }
     (before, after)
 }

@@ -41,7 +41,7 @@ pub enum Kind {
 }
 
 /// A CMAF header (ftyp and moov) with everything that was learned from it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Header {
     /// The boxes as they came, ftyp and moov.
     pub bytes: Bytes,
@@ -131,12 +131,12 @@ pub struct ProducerTime {
 }
 
 /// What the parser saw, in the order of the bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// ftyp and moov are whole.
     Header(Header),
     /// A moof and its mdat are whole.
-    Chunk(Chunk),
+    Chunk(Box<Chunk>),
     /// An mfra: the source says that the track is over.
     End,
 }
@@ -144,7 +144,7 @@ pub enum Event {
 /// A chunk of one or more tracks, as it came but for sidx, which is left out:
 /// its offsets would be wrong once chunks are grouped anew, and no player of
 /// live media reads it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
     /// All its boxes: prefix, moof, mdat.
     pub bytes: Bytes,
@@ -172,7 +172,7 @@ pub struct Chunk {
 }
 
 /// One chunk of one track, ready for a timeline.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrackChunk {
     /// Boxes of this track alone: prefix, moof, mdat.
     pub bytes: Bytes,

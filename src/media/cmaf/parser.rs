@@ -358,7 +358,7 @@ impl Parser {
         }
         let mut chunk = self.pending.take().expect("an mdat has its moof");
         chunk.bytes = Bytes::from(std::mem::take(&mut self.body));
-        Some(Event::Chunk(*chunk))
+        Some(Event::Chunk(chunk))
     }
 
     fn end_dropped(&mut self, name: FourCc) -> Option<Event> {

@@ -1,0 +1,228 @@
+//! Seeded mutations that know a little of boxes and of text.
+
+/// A small generator of chance (splitmix64): the same seed gives the same run
+/// on every machine.
+#[derive(Clone, Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// A generator that starts from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A generator that starts from a hash of `bytes` (FNV-1a).
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        }))
+    }
+
+    /// The next 64 bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`; zero when that is zero.
+    pub fn below(&mut self, bound: usize) -> usize {
+        if bound == 0 {
+            0
+        } else {
+            (self.next() % bound as u64) as usize
+        }
+    }
+
+    /// One of `choices`, which is not empty.
+    pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+}
+
+/// Bytes of the largest input that is made.
+pub const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// Values at which parsers break.
+const EDGES: [u32; 14] = [
+    0,
+    1,
+    7,
+    8,
+    9,
+    15,
+    16,
+    0x7f,
+    0xff,
+    0xffff,
+    0x0001_0000,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+];
+
+/// An input made from one of `corpus`, sometimes two.
+pub fn mutate(corpus: &[(String, Vec<u8>)], chance: &mut Chance) -> Vec<u8> {
+    let mut data = chance.pick(corpus).1.clone();
+    for _ in 0..=chance.below(6) {
+        match chance.below(10) {
+            0 => flip_bit(&mut data, chance),
+            1 => set_byte(&mut data, chance),
+            2 => truncate(&mut data, chance),
+            3 => duplicate_range(&mut data, chance),
+            4 => delete_range(&mut data, chance),
+            5 => splice(&mut data, &chance.pick(corpus).1.clone(), chance),
+            6 => set_word(&mut data, chance),
+            7 => nudge_word(&mut data, chance),
+            8 => change_box(&mut data, chance),
+            _ => insert_bytes(&mut data, chance),
+        }
+    }
+    data.truncate(INPUT_BYTES_MAX);
+    data
+}
+
+fn flip_bit(data: &mut [u8], chance: &mut Chance) {
+    if let Some(byte) = data.get_mut(chance.below(data.len())) {
+        *byte ^= 1 << chance.below(8);
+    }
+}
+
+fn set_byte(data: &mut [u8], chance: &mut Chance) {
+    let value = *chance.pick(b"\0\x01\x7f\x80\xff\r\n \t:;,/%?&=.0129afAZ\"");
+    if let Some(byte) = data.get_mut(chance.below(data.len())) {
+        *byte = value;
+    }
+}
+
+fn truncate(data: &mut Vec<u8>, chance: &mut Chance) {
+    data.truncate(chance.below(data.len() + 1));
+}
+
+fn range(data: &[u8], chance: &mut Chance) -> std::ops::Range<usize> {
+    let from = chance.below(data.len() + 1);
+    let most = if chance.below(4) == 0 { data.len() } else { 32 };
+    from..data.len().min(from + chance.below(most + 1))
+}
+
+fn duplicate_range(data: &mut Vec<u8>, chance: &mut Chance) {
+    let copied = data[range(data, chance)].to_vec();
+    let at = chance.below(data.len() + 1);
+    data.splice(at..at, copied);
+}
+
+fn delete_range(data: &mut Vec<u8>, chance: &mut Chance) {
+    data.drain(range(data, chance));
+}
+
+fn insert_bytes(data: &mut Vec<u8>, chance: &mut Chance) {
+    let at = chance.below(data.len() + 1);
+    let bytes: Vec<u8> = (0..=chance.below(8)).map(|_| chance.next() as u8).collect();
+    data.splice(at..at, bytes);
+}
+
+fn splice(data: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
+    data.truncate(chance.below(data.len() + 1));
+    data.extend_from_slice(&other[chance.below(other.len() + 1)..]);
+}
+
+fn word(data: &mut [u8], chance: &mut Chance) -> Option<(usize, u32)> {
+    let at = chance.below(data.len().checked_sub(4)? + 1);
+    let word = data[at..at + 4].try_into().expect("four bytes");
+    Some((at, u32::from_be_bytes(word)))
+}
+
+fn set_word(data: &mut [u8], chance: &mut Chance) {
+    let value = *chance.pick(&EDGES);
+    if let Some((at, _)) = word(data, chance) {
+        data[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    }
+}
+
+fn nudge_word(data: &mut [u8], chance: &mut Chance) {
+    let by = chance.below(64) as u32;
+    if let Some((at, value)) = word(data, chance) {
+        let value = if by < 32 {
+            value.wrapping_add(by)
+        } else {
+            value.wrapping_sub(by - 32)
+        };
+        data[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    }
+}
+
+/// Drops, repeats, renames or resizes something that looks like a box, or sets
+/// one of its first fields.
+fn change_box(data: &mut Vec<u8>, chance: &mut Chance) {
+    let named = |window: &[u8]| window[4..8].iter().all(u8::is_ascii_alphanumeric);
+    let starts = data
+        .windows(8)
+        .enumerate()
+        .filter(|(_, window)| named(window));
+    let starts: Vec<usize> = starts.map(|(at, _)| at).collect();
+    if starts.is_empty() {
+        return;
+    }
+    let at = *chance.pick(&starts);
+    let size = u32::from_be_bytes(data[at..at + 4].try_into().expect("four bytes")) as usize;
+    let end = at.saturating_add(size).min(data.len()).max(at + 8);
+    let set = |data: &mut Vec<u8>, at: usize, value: u32| {
+        if let Some(field) = data.get_mut(at..at + 4) {
+            field.copy_from_slice(&value.to_be_bytes());
+        }
+    };
+    match chance.below(6) {
+        0 => drop(data.drain(at..end)),
+        1 => {
+            let copied = data[at..end].to_vec();
+            data.splice(end..end, copied);
+        }
+        2 => {
+            let other = *chance.pick(&starts);
+            data.copy_within(other + 4..other + 8, at + 4);
+        }
+        3 => set(
+            data,
+            at,
+            (size as u32)
+                .wrapping_add(chance.below(17) as u32)
+                .wrapping_sub(8),
+        ),
+        4 => {
+            let value = *chance.pick(&EDGES);
+            set(data, at + 8 + 4 * chance.below(8), value);
+        }
+        _ => {
+            let flags = 1u32 << chance.below(24);
+            if let Some(field) = data.get_mut(at + 8..at + 12) {
+                let word = u32::from_be_bytes(field.try_into().expect("four bytes")) ^ flags;
+                field.copy_from_slice(&word.to_be_bytes());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_decides_everything() {
+        let corpus = [
+            ("a".to_owned(), b"\0\0\0\x0cmoofabcd".repeat(4)),
+            ("b".into(), vec![]),
+        ];
+        let run = |seed| {
+            let mut chance = Chance::new(seed);
+            (0..200)
+                .map(|_| mutate(&corpus, &mut chance))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(run(7), run(7));
+        assert_ne!(run(7), run(8));
+        let distinct: std::collections::BTreeSet<_> = run(7).into_iter().collect();
+        assert!(distinct.len() > 100, "{} different inputs", distinct.len());
+    }
+}
