@@ -12,12 +12,15 @@
 //! | [`media`] | boxes, chunks, timelines, windows, channels |
 //! | [`hls`] | playlists and the decision on a blocking reload |
 //! | [`http`] | HTTP/1.1 as state machines, replies, routes |
+//! | `io` | the shell that waits: sockets, clocks, threads, signals |
 //! | [`shard`] | one core's whole server without a system call |
 //! | [`metrics`] | counters and their text form |
 
 pub mod config;
 pub mod hls;
 pub mod http;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod limits;
 pub mod media;
 pub mod metrics;
