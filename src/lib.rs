@@ -12,15 +12,21 @@
 //! | [`media`] | boxes, chunks, timelines, windows, channels |
 //! | [`hls`] | playlists and the decision on a blocking reload |
 //! | [`http`] | HTTP/1.1 as state machines, replies, routes |
+//! | [`ingest`] | upload names, and uploads onto a publisher |
 //! | [`shard`] | one core's whole server without a system call |
 //! | [`metrics`] | counters and their text form |
 //! | [`page`] | the status page with its player |
+//! | [`config`] | what can be set, from text to checked values |
+//! | `io` | the shell that waits: sockets, clocks, threads, signals |
+//! | `cli` | the command line |
 
 pub mod config;
 pub mod hash;
 pub mod hls;
 pub mod http;
 pub mod ingest;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod limits;
 pub mod media;
 pub mod metrics;

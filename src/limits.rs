@@ -95,6 +95,26 @@ pub const CORES_MAX: usize = 128;
 pub const ONE_SEND_BYTES_MAX: usize = 16 * 1024;
 /// Bytes handed to the kernel for one connection before others get their turn.
 pub const SEND_BURST_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of queued sends that one turn of a core starts: half a millisecond of
+/// copying, so that small answers are not held up by large bodies.
+pub const TURN_SEND_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Queued sends that one turn of a core starts; others are answered between two
+/// chunks of a large wake-up.
+pub const TURN_SENDS_MAX: usize = 256;
+/// Completions handled in one turn of a core.
+pub const TURN_COMPLETIONS_MAX: usize = 1024;
+/// Letters of one sender read in one turn of a core.
+pub const TURN_LETTERS_MAX: usize = 256;
+/// How long a peer has to read its last response before the descriptor is
+/// closed over bytes it still sends.
+pub const LINGER_MS_MAX: u64 = 2_000;
+/// A stop that has not come to its end after this breaks what is left. Service
+/// managers kill after 10 s; the promise is 5.
+pub const DRAIN_MS_MAX: u64 = 4_500;
+/// Connections accepted during a stop have this long to bring their request.
+pub const DRAIN_GRACE_MS: u64 = 250;
+/// Descriptors of the process that are not connections: logs, rings, listeners.
+pub const DESCRIPTORS_RESERVED: usize = 512;
 
 const _: () = assert!(REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= PIPELINED_BYTES_MAX);
@@ -103,6 +123,8 @@ const _: () = assert!(CHUNK_RESERVE_BYTES_MAX as u64 <= CHUNK_BYTES_MAX);
 const _: () = assert!(CHANNEL_PARKED_MAX <= CORE_PARKED_MAX);
 const _: () = assert!(CORE_PARKED_MAX <= CORE_CONNECTIONS_MAX);
 const _: () = assert!(ONE_SEND_BYTES_MAX <= SEND_BURST_BYTES_MAX);
+const _: () = assert!(SEND_BURST_BYTES_MAX <= TURN_SEND_BYTES_MAX);
+const _: () = assert!(DRAIN_GRACE_MS * 2 <= DRAIN_MS_MAX);
 const _: () = assert!(IDLE_ENCODER_MS_MAX > IDLE_PLAYER_MS_MAX);
 const _: () = assert!(HEADERLESS_BYTES_MAX <= PRIMING_BYTES_MAX);
 
