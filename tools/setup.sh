@@ -45,7 +45,7 @@ wheels=target/py
 wheel() { # module, requirement
     if ! PYTHONPATH=$wheels python3 -c "import $1" 2>/dev/null; then
         say "installing $2"
-        python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$wheels" "$2"
+        PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$wheels" "$2"
     fi
 }
 wheel imageio_ffmpeg imageio-ffmpeg==0.8.1

@@ -4,7 +4,7 @@ import { ServerClock } from './clock.js';
 import { Graph } from './graph.js';
 import { Player } from './player.js';
 
-const POLL_MS = 2_000;
+const POLL_MS = { idle: 500, playing: 2_000 };
 const SHOW_MS = 250;
 
 const at = (id) => document.getElementById(id);
@@ -57,7 +57,7 @@ async function poll() {
   }
   list();
   follow();
-  setTimeout(poll, POLL_MS);
+  setTimeout(poll, current === null ? POLL_MS.idle : POLL_MS.playing);
 }
 
 /** Starts what was asked for, or the first live channel; starts again after an end. */

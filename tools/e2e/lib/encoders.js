@@ -24,7 +24,7 @@ function carried(module, expression) {
 }
 
 function version(ffmpeg) {
-  return execFileSync(ffmpeg, ['-version'], { encoding: 'utf8' }).match(/version (\d+(?:\.\d+)*)/)[1];
+  return execFileSync(ffmpeg, ['-version'], { encoding: 'utf8' }).match(/version n?([^\s-]+)/)[1];
 }
 
 /** Every ffmpeg at hand, the distribution's and a current one: `{ path, version }`. */
