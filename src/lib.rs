@@ -20,6 +20,8 @@
 //! | `io` | the shell that waits: sockets, clocks, threads, signals |
 //! | `cli` | the command line |
 
+#[cfg(feature = "io")]
+pub mod cli;
 pub mod config;
 pub mod hash;
 pub mod hls;

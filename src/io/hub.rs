@@ -336,7 +336,7 @@ impl<C: Core> Hub<C> {
             match effect {
                 Effect::Continue { exchange } => {
                     if let Some(index) = self.slots.by_exchange(exchange) {
-                        let bytes = self.slots.at(index).http.continue_body();
+                        let bytes = self.slots.at(index).http.respond_continue();
                         self.owe(index, bytes);
                     }
                 }

@@ -16,6 +16,7 @@
 //! | `listener`, `socket` | system calls on sockets |
 //! | `mailroom` | queues and doorbells between cores |
 //! | `process` | executors, limits, signals, the stop |
+//! | `push` | a small live encoder, for the demo |
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod backlog;
@@ -28,6 +29,7 @@ mod hub;
 mod listener;
 mod mailroom;
 mod process;
+pub mod push;
 mod ring;
 mod slots;
 mod socket;

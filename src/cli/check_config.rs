@@ -1,0 +1,39 @@
+//! `headwater check-config`
+
+use std::path::Path;
+
+use crate::cli::serve;
+use crate::config::{Config, RawConfig, RawIngest, RawLive, RawServer};
+
+pub(super) fn run(path: &Path) -> Result<(), String> {
+    let raw = serve::read(path)?;
+    let config = Config::resolve(&raw).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = toml::to_string(&resolved(&config, &raw)).map_err(|error| error.to_string())?;
+    print!("{text}");
+    Ok(())
+}
+
+/// The configuration with every key written out; a token is not shown.
+fn resolved(config: &Config, raw: &RawConfig) -> RawConfig {
+    let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+    let cores: Vec<String> = config.cores.iter().map(ToString::to_string).collect();
+    let settings = &config.settings;
+    RawConfig {
+        server: RawServer {
+            listen: Some(listen.join(",")),
+            cores: Some(if cores.is_empty() { "all".to_owned() } else { cores.join(",") }),
+            memory_mb: Some(settings.memory_bytes >> 20),
+        },
+        live: RawLive {
+            window_s: Some(settings.window_ms / 1000),
+            segment_ms: Some(settings.segment_ms),
+            part_ms: Some(settings.part_ms.unwrap_or(0)),
+            ended_after_s: Some(settings.ended_after_ms / 1000),
+            strict_part_limit: Some(settings.strict_part_limit),
+        },
+        ingest: RawIngest {
+            token: Some(settings.ingest_token.as_ref().map_or("", |_| "(set)").to_owned()),
+            open: Some(raw.ingest.open.unwrap_or(false)),
+        },
+    }
+}
