@@ -184,7 +184,7 @@ impl Upload {
                 if self.known.is_none() {
                     match headers.get(&self.name) {
                         Some(known) => self.take_header(Arc::clone(known)),
-                        None => return self.hold(now, chunk),
+                        None => return self.hold(now, *chunk),
                     }
                 }
                 self.place(now, publisher, &chunk)
