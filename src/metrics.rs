@@ -40,7 +40,10 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn text(reports: &[Report]) -> String {
     let mut out = String::with_capacity(4096);
     for (name, kind, help, value) in COUNTERS {
-        let _ = writeln!(out, "# HELP headwater_{name} {help}\n# TYPE headwater_{name} {kind}");
+        let _ = writeln!(
+            out,
+            "# HELP headwater_{name} {help}\n# TYPE headwater_{name} {kind}"
+        );
         for report in reports {
             let (shard, value) = (report.shard, value(&report.counters));
             let _ = writeln!(out, "headwater_{name}{{shard=\"{shard}\"}} {value}");
@@ -59,32 +62,81 @@ pub fn text(reports: &[Report]) -> String {
 }
 
 /// Name, kind, help and value of a counter.
-type Row = (&'static str, &'static str, &'static str, fn(&Counters) -> u64);
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Counters) -> u64,
+);
 
 const COUNTERS: [Row; 11] = [
-    ("requests_total", "counter", "Request heads taken in.", |c| c.requests),
+    (
+        "requests_total",
+        "counter",
+        "Request heads taken in.",
+        |c| c.requests,
+    ),
     ("parked", "gauge", "Requests parked now.", |c| c.parked),
-    ("released_total", "counter", "Parked requests answered in time.", |c| c.released),
-    ("expired_total", "counter", "Parked requests that met their deadline.", |c| c.expired),
-    ("ingest_bytes_total", "counter", "Bytes of upload bodies.", |c| c.ingest_bytes),
+    (
+        "released_total",
+        "counter",
+        "Parked requests answered in time.",
+        |c| c.released,
+    ),
+    (
+        "expired_total",
+        "counter",
+        "Parked requests that met their deadline.",
+        |c| c.expired,
+    ),
+    (
+        "ingest_bytes_total",
+        "counter",
+        "Bytes of upload bodies.",
+        |c| c.ingest_bytes,
+    ),
     ("chunks_total", "counter", "Chunks accepted.", |c| c.chunks),
     ("parts_total", "counter", "Parts published.", |c| c.parts),
-    ("upload_faults_total", "counter", "Uploads refused.", |c| c.upload_faults),
-    ("renders_total", "counter", "Playlist bodies rendered.", |c| c.renders),
-    ("letters_lost_total", "counter", "Letters that found a mailbox full.", |c| c.letters_lost),
-    ("response_bytes_total", "counter", "Bytes of responses handed to connections.", |c| c.sent_bytes),
+    ("upload_faults_total", "counter", "Uploads refused.", |c| {
+        c.upload_faults
+    }),
+    (
+        "renders_total",
+        "counter",
+        "Playlist bodies rendered.",
+        |c| c.renders,
+    ),
+    (
+        "letters_lost_total",
+        "counter",
+        "Letters that found a mailbox full.",
+        |c| c.letters_lost,
+    ),
+    (
+        "response_bytes_total",
+        "counter",
+        "Bytes of responses handed to connections.",
+        |c| c.sent_bytes,
+    ),
 ];
 
 fn channels(out: &mut String, reports: &[Report]) {
     let rows: [(&str, &str, fn(&ChannelReport) -> u64); 3] = [
-        ("channel_bytes", "Media held in memory.", |channel| channel.bytes),
-        ("channel_uploads", "Uploads open.", |channel| channel.uploads),
+        ("channel_bytes", "Media held in memory.", |channel| {
+            channel.bytes
+        }),
+        ("channel_uploads", "Uploads open.", |channel| {
+            channel.uploads
+        }),
         ("channel_live", "1 while the channel is live.", |channel| {
             u64::from(channel.state == "live")
         }),
     ];
     for (name, help, value) in rows {
-        let _ = writeln!(out, "# HELP headwater_{name} {help}\n# TYPE headwater_{name} gauge");
+        let _ = writeln!(
+            out,
+            "# HELP headwater_{name} {help}\n# TYPE headwater_{name} gauge"
+        );
         for channel in reports.iter().flat_map(|report| &report.channels) {
             // Channel names hold no character that a label must escape.
             let labels = format!("channel=\"{}\"", channel.name);

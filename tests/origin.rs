@@ -19,10 +19,16 @@ struct Origin {
 
 impl Origin {
     fn new(settings: Settings) -> Self {
-        let identity = Identity { id: ShardId(0), count: 1 };
+        let identity = Identity {
+            id: ShardId(0),
+            count: 1,
+        };
         Self {
             shard: Shard::new(identity, Arc::new(settings)),
-            now: Now { mono: Mono::from_ms(1_000), wall: Wall(1_767_225_600_000_000) },
+            now: Now {
+                mono: Mono::from_ms(1_000),
+                wall: Wall(1_767_225_600_000_000),
+            },
             next: 0,
             replies: Vec::new(),
         }
@@ -62,7 +68,10 @@ impl Origin {
             user_agent: None,
             raw: &[],
         };
-        self.input(Input::Request { exchange, request: &request });
+        self.input(Input::Request {
+            exchange,
+            request: &request,
+        });
         exchange
     }
 
@@ -100,8 +109,16 @@ fn an_endless_upload_becomes_a_live_channel() {
     let mut origin = Origin::new(Settings::default());
     let video = fixture("demo/video-540p.cmfv");
     let audio = fixture("demo/audio.cmfa");
-    let v = origin.open(Method::Post, "/ingest/ch1/Streams(v.cmfv)", BodyLength::Chunked);
-    let a = origin.open(Method::Post, "/ingest/ch1/Streams(a.cmfa)", BodyLength::Chunked);
+    let v = origin.open(
+        Method::Post,
+        "/ingest/ch1/Streams(v.cmfv)",
+        BodyLength::Chunked,
+    );
+    let a = origin.open(
+        Method::Post,
+        "/ingest/ch1/Streams(a.cmfa)",
+        BodyLength::Chunked,
+    );
     // Both in step with the clock: 16 s of media in 160 pieces.
     for piece in 0..120 {
         origin.pass(100);
@@ -109,8 +126,14 @@ fn an_endless_upload_becomes_a_live_channel() {
             let at = |index: usize| body.len() * index / 160;
             body[at(piece)..at(piece + 1)].to_vec()
         };
-        origin.input(Input::Body { exchange: v, data: &part(&video) });
-        origin.input(Input::Body { exchange: a, data: &part(&audio) });
+        origin.input(Input::Body {
+            exchange: v,
+            data: &part(&video),
+        });
+        origin.input(Input::Body {
+            exchange: a,
+            data: &part(&audio),
+        });
     }
     for target in ["index.m3u8", "v.m3u8", "a.m3u8"] {
         let (status, text) = origin.get(&format!("/live/ch1/{target}")).expect("served");
@@ -134,7 +157,11 @@ fn segments_by_request() {
             let exchange = origin.put(&target, &body, 10_000, 100);
             origin.input(Input::BodyEnd { exchange });
             let reply = origin.reply(exchange).expect("answered");
-            println!("{target} {} {}", reply.status, String::from_utf8_lossy(&reply.body().to_vec()));
+            println!(
+                "{target} {} {}",
+                reply.status,
+                String::from_utf8_lossy(&reply.body().to_vec())
+            );
         }
     }
     for target in ["index.m3u8", "video.m3u8", "audio.m3u8"] {

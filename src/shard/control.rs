@@ -53,7 +53,10 @@ impl Shard {
                     let reply = ReplyBuilder::new(200)
                         .cache(Cache::MaxAge(1))
                         .field("Content-Security-Policy", page::CONTENT_SECURITY_POLICY)
-                        .body(bytes::Bytes::from_static(file.body.as_bytes()).into(), file.media_type)
+                        .body(
+                            bytes::Bytes::from_static(file.body.as_bytes()).into(),
+                            file.media_type,
+                        )
                         .finish(wall);
                     self.desk.respond(exchange, Rc::new(reply));
                 }

@@ -260,3 +260,187 @@ fn timed_text(text: &[&[u8]], mime: Option<&[u8]>) -> String {
     }
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::cmaf::testing::{audio_fields, boxed};
+
+    fn read(kind: Kind, name: &[u8; 4], content: &[&[u8]]) -> Result<SampleEntry, Error> {
+        let fixed = match kind {
+            Kind::Video => vec![0; 78],
+            Kind::Audio => audio_fields(),
+            Kind::Text | Kind::Metadata => vec![0; 8],
+        };
+        let entry = boxed(name, &[&fixed, &content.concat()]);
+        SampleEntry::read(&Reader::new(&entry, 0).child().unwrap().unwrap(), kind)
+    }
+
+    fn video(name: &[u8; 4], config: &[u8; 4], content: &[u8]) -> String {
+        read(Kind::Video, name, &[&boxed(config, &[content])])
+            .unwrap()
+            .codec
+    }
+
+    /// An esds as muxers write it, with long descriptor sizes.
+    fn esds(object_type: u8, specific: &[u8]) -> Vec<u8> {
+        let specific = [&[5, 0x80, 0x80, 0x80, specific.len() as u8], specific].concat();
+        let decoder = [&[object_type], &[0x15; 12][..], &specific].concat();
+        let decoder = [&[4, 0x80, 0x80, 0x80, decoder.len() as u8], &decoder[..]].concat();
+        let es = [&[0, 1, 0], &decoder[..], &[6, 1, 2]].concat();
+        boxed(b"esds", &[&[0; 4], &[3, es.len() as u8], &es])
+    }
+
+    fn mp4a(object_type: u8, specific: &[u8]) -> String {
+        read(Kind::Audio, b"mp4a", &[&esds(object_type, specific)])
+            .unwrap()
+            .codec
+    }
+
+    #[test]
+    fn rfc_6381_section_3_3_avc() {
+        let config = [1, 0x64, 0x00, 0x1f, 0xff, 0xe1];
+        assert_eq!(video(b"avc1", b"avcC", &config), "avc1.64001f");
+        assert_eq!(
+            video(b"avc3", b"avcC", &[1, 0x42, 0xc0, 0x0b]),
+            "avc3.42c00b"
+        );
+    }
+
+    #[test]
+    fn iso_14496_15_annex_e_3_hevc() {
+        let config = |profile, compatibility: u32, constraints: [u8; 6], level| {
+            [
+                &[1, profile],
+                &compatibility.to_be_bytes()[..],
+                &constraints,
+                &[level],
+            ]
+            .concat()
+        };
+        let main = config(0x01, 0x6000_0000, [0x90, 0, 0, 0, 0, 0], 60);
+        assert_eq!(video(b"hev1", b"hvcC", &main), "hev1.1.6.L60.90");
+        let main10 = config(0x22, 0x2000_0000, [0xb0, 0, 0, 0, 0, 0], 153);
+        assert_eq!(video(b"hvc1", b"hvcC", &main10), "hvc1.2.4.H153.B0");
+        let odd = config(0x41, 0x8000_0000, [0, 0x23, 0, 0, 0, 0], 93);
+        assert_eq!(video(b"hvc1", b"hvcC", &odd), "hvc1.A1.1.L93.0.23");
+        let plain = config(0x01, 0x6000_0000, [0; 6], 93);
+        assert_eq!(video(b"hvc1", b"hvcC", &plain), "hvc1.1.6.L93");
+    }
+
+    #[test]
+    fn av1_isobmff_section_5() {
+        assert_eq!(
+            video(b"av01", b"av1C", &[0x81, 0x00, 0x0c, 0]),
+            "av01.0.00M.08"
+        );
+        assert_eq!(
+            video(b"av01", b"av1C", &[0x81, 0x08, 0x4c, 0]),
+            "av01.0.08M.10"
+        );
+        assert_eq!(
+            video(b"av01", b"av1C", &[0x81, 0x4d, 0xe0, 0]),
+            "av01.2.13H.12"
+        );
+    }
+
+    #[test]
+    fn vp_codec_binding_codecs_parameter() {
+        let config = [1, 0, 0, 0, 0, 11, 0x82, 2, 2, 2, 0, 0];
+        assert_eq!(video(b"vp09", b"vpcC", &config), "vp09.00.11.08");
+        assert_eq!(
+            video(b"vp09", b"vpcC", &[1, 0, 0, 0, 2, 51, 0xa4]),
+            "vp09.02.51.10"
+        );
+    }
+
+    #[test]
+    fn rfc_6381_section_3_3_mpeg_4_audio() {
+        assert_eq!(mp4a(0x40, &[0x11, 0x90]), "mp4a.40.2", "AAC LC");
+        assert_eq!(mp4a(0x40, &[0x2b, 0x11, 0x88, 0]), "mp4a.40.5", "HE-AAC");
+        assert_eq!(
+            mp4a(0x40, &[0xeb, 0x09, 0x88, 0]),
+            "mp4a.40.29",
+            "HE-AAC v2"
+        );
+        assert_eq!(
+            mp4a(0x40, &[0xf9, 0x48, 0x40]),
+            "mp4a.40.42",
+            "xHE-AAC, escaped"
+        );
+        assert_eq!(mp4a(0x6b, &[]), "mp4a.6b", "MP3");
+    }
+
+    #[test]
+    fn an_esds_that_lies_is_an_error() {
+        let whole = esds(0x40, &[0x11, 0x90]);
+        assert!(read(Kind::Audio, b"mp4a", &[&whole]).is_ok());
+        for cut in 12..whole.len() - 3 {
+            let esds = boxed(b"esds", &[&whole[8..cut]]);
+            let error = read(Kind::Audio, b"mp4a", &[&esds]).unwrap_err();
+            assert_eq!(error.path[0], FourCc(*b"esds"), "{error}");
+        }
+        let endless = boxed(b"esds", &[&[0, 0, 0, 0, 3, 0x80, 0x80, 0x80, 0x80, 1]]);
+        assert!(read(Kind::Audio, b"mp4a", &[&endless]).is_err());
+    }
+
+    #[test]
+    fn other_audio_goes_by_the_name_of_its_entry() {
+        let codec = |name| read(Kind::Audio, name, &[]).unwrap().codec;
+        assert_eq!(codec(b"ac-3"), "ac-3");
+        assert_eq!(codec(b"ec-3"), "ec-3");
+        assert_eq!(codec(b"fLaC"), "fLaC");
+        let opus = read(Kind::Audio, b"Opus", &[&boxed(b"dOps", &[&[0, 6, 1, 56]])]).unwrap();
+        assert_eq!(
+            (opus.codec.as_str(), opus.channels, opus.sample_rate),
+            ("opus", 6, 48_000)
+        );
+    }
+
+    #[test]
+    fn text_and_metadata() {
+        let codec = |kind, name, content: &[u8]| read(kind, name, &[content]).unwrap().codec;
+        assert_eq!(
+            codec(Kind::Text, b"wvtt", &boxed(b"vttC", &[b"WEBVTT"])),
+            "wvtt"
+        );
+        let plain = b"http://www.w3.org/ns/ttml\0\0\0";
+        assert_eq!(codec(Kind::Text, b"stpp", plain), "stpp.ttml.im1t");
+        let images = b"http://www.w3.org/ns/ttml\0x/imsc1/image\0image/png\0";
+        assert_eq!(codec(Kind::Text, b"stpp", images), "stpp.ttml.im1i");
+        let mime = boxed(
+            b"mime",
+            &[&[0; 4], b"application/ttml+xml;codecs=\"etd1\"\0"],
+        );
+        assert_eq!(
+            codec(Kind::Text, b"stpp", &[plain, &mime[..]].concat()),
+            "stpp.etd1"
+        );
+        assert_eq!(codec(Kind::Metadata, b"evte", b""), "evte");
+        assert_eq!(codec(Kind::Metadata, b"urim", b"urn:x"), "urim");
+    }
+
+    #[test]
+    fn encryption_hides_the_entry_but_not_the_codec() {
+        let frma = boxed(b"sinf", &[&boxed(b"frma", &[b"avc1"])]);
+        let config = boxed(b"avcC", &[&[1, 0x64, 0, 0x1f]]);
+        let entry = read(Kind::Video, b"encv", &[&config, &frma]).unwrap();
+        assert_eq!(
+            (entry.codec.as_str(), entry.encrypted),
+            ("avc1.64001f", true)
+        );
+        let error = read(Kind::Video, b"encv", &[&config]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Missing(FourCc(*b"frma")));
+    }
+
+    #[test]
+    fn bit_rates_and_what_is_missing() {
+        let btrt = |peak: u8, average: u8| boxed(b"btrt", &[&[0; 7], &[peak, 0, 0, 0, average]]);
+        let rate = |btrt: &[u8]| read(Kind::Audio, b"ac-3", &[btrt]).unwrap().bitrate;
+        assert_eq!(rate(&btrt(9, 5)), Some(5));
+        assert_eq!(rate(&btrt(9, 0)), Some(9));
+        assert_eq!(rate(&btrt(0, 0)), None);
+        let error = read(Kind::Video, b"hvc1", &[]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Missing(FourCc(*b"hvcC")));
+    }
+}

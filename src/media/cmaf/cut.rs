@@ -135,3 +135,93 @@ fn write(
     };
     new.write()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::cmaf::testing::{
+        TrafBytes, TrakBytes, boxed, chunk, counting, header, header_bytes, moof, trun,
+        video_chunk, words,
+    };
+    use crate::media::cmaf::{Header, resolve};
+
+    fn video() -> Header {
+        header(&header_bytes(&[TrakBytes::video(1)]))
+    }
+
+    fn track(body: &[u8]) -> TrackChunk {
+        resolve(&chunk(body), &video()).unwrap().remove(0).1
+    }
+
+    fn media(track: &TrackChunk) -> Vec<u8> {
+        let chunk = chunk(&track.bytes);
+        chunk.bytes[chunk.payload_from..].to_vec()
+    }
+
+    #[test]
+    fn both_halves_are_the_whole_at_every_sample() {
+        let styp = boxed(b"styp", &[b"cmfs", &words(&[0])]);
+        let whole = track(&[styp, video_chunk(90_000, &[3, 0, 4, 5])].concat());
+        for at in 1..4 {
+            let (first, second) = cut(&whole, &video().tracks[0], at).unwrap();
+            assert_eq!([media(&first), media(&second)].concat(), counting(12));
+            assert_eq!(
+                [&first.samples[..], &second.samples[..]].concat(),
+                whole.samples
+            );
+            assert_eq!(first.samples.len(), at);
+            assert_eq!(
+                (first.decode_time, first.duration),
+                (90_000, at as u64 * 3000)
+            );
+            assert_eq!(second.decode_time, 90_000 + first.duration);
+            assert_eq!(first.duration + second.duration, whole.duration);
+            assert!(
+                first.styp && !second.styp,
+                "the prefix stays with the first"
+            );
+            assert!(first.is_independent() && !second.is_independent());
+            for half in [&first, &second] {
+                let again = track(&half.bytes);
+                assert_eq!(
+                    (&again.samples, again.decode_time),
+                    (&half.samples, half.decode_time)
+                );
+                assert_eq!((again.styp, again.duration), (half.styp, half.duration));
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_of_32_bits_wraps_within_a_chunk() {
+        let build = |offset| {
+            let mut traf = TrafBytes::new(1, 0, &[&trun(0x201, 2, &[offset, 1, 1])]);
+            traf.tfdt = vec![0, 0xffff_ffff - 999];
+            moof(1, &[traf])
+        };
+        let offset = build(0).len() as u32 + 8;
+        let whole = track(&[build(offset), boxed(b"mdat", &[b"ab"])].concat());
+        let (first, second) = cut(&whole, &video().tracks[0], 1).unwrap();
+        assert!(first.wraps && second.wraps);
+        assert_eq!(second.decode_time, 2000);
+        assert_eq!(track(&second.bytes).decode_time, 2000);
+    }
+
+    #[test]
+    fn data_per_sample_cannot_be_split() {
+        for name in [b"senc", b"saiz", b"saio", b"sbgp", b"subs"] {
+            let build = |offset| {
+                let rest = [trun(0x201, 2, &[offset, 1, 1]), boxed(name, &[&[0; 8]])];
+                moof(1, &[TrafBytes::new(1, 0, &[&rest.concat()])])
+            };
+            let offset = build(0).len() as u32 + 8;
+            let whole = track(&[build(offset), boxed(b"mdat", &[b"ab"])].concat());
+            let error = cut(&whole, &video().tracks[0], 1).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unsplittable(FourCc(*name)));
+            assert!(
+                error.to_string().starts_with("byte 24, moof/traf: "),
+                "{error}"
+            );
+        }
+    }
+}

@@ -222,8 +222,31 @@ fn read_language(mut rest: Reader<'_>, short: bool) -> Result<Option<String>, Er
     rest.u32_or_u64(u8::from(!short))?; // duration
     let packed = rest.u16()?;
     let letters = [10, 5, 0].map(|shift| (packed >> shift & 0x1f) as u8 + 0x60);
-    Ok(language_tag(&letters))
+    let short = SHORT_TAGS
+        .iter()
+        .find(|(long, _)| long.as_bytes() == letters);
+    Ok(short.map_or_else(
+        || language_tag(&letters),
+        |(_, short)| Some((*short).to_owned()),
+    ))
 }
+
+/// mdhd has the codes of ISO 639-2; BCP 47 wants the one of two letters where
+/// there is one. Both codes of a language that has two are listed; a language
+/// that is not here keeps its three letters, which players take too.
+#[rustfmt::skip]
+const SHORT_TAGS: [(&str, &str); 58] = [
+    ("ara", "ar"), ("bul", "bg"), ("cat", "ca"), ("ces", "cs"), ("chi", "zh"), ("cym", "cy"),
+    ("cze", "cs"), ("dan", "da"), ("deu", "de"), ("dut", "nl"), ("ell", "el"), ("eng", "en"),
+    ("est", "et"), ("eus", "eu"), ("fas", "fa"), ("fin", "fi"), ("fra", "fr"), ("fre", "fr"),
+    ("ger", "de"), ("gle", "ga"), ("glg", "gl"), ("gre", "el"), ("heb", "he"), ("hin", "hi"),
+    ("hrv", "hr"), ("hun", "hu"), ("ice", "is"), ("ind", "id"), ("isl", "is"), ("ita", "it"),
+    ("jpn", "ja"), ("kor", "ko"), ("lav", "lv"), ("lit", "lt"), ("may", "ms"), ("msa", "ms"),
+    ("nld", "nl"), ("nno", "nn"), ("nob", "nb"), ("nor", "no"), ("per", "fa"), ("pol", "pl"),
+    ("por", "pt"), ("ron", "ro"), ("rum", "ro"), ("rus", "ru"), ("slk", "sk"), ("slo", "sk"),
+    ("slv", "sl"), ("spa", "es"), ("srp", "sr"), ("swe", "sv"), ("tha", "th"), ("tur", "tr"),
+    ("ukr", "uk"), ("urd", "ur"), ("vie", "vi"), ("zho", "zh"),
+];
 
 /// A BCP 47 tag, unless it says "undetermined" or is no tag at all.
 fn language_tag(text: &[u8]) -> Option<String> {
@@ -361,4 +384,143 @@ fn mask_dates(masked: &mut [u8], boxes: Reader<'_>, containers: &[&[u8; 4]]) {
         }
         Ok(())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::cmaf::testing::{TrakBytes, boxed, events, header, header_bytes};
+
+    fn failure(traks: &[TrakBytes]) -> String {
+        events(&header_bytes(traks)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_header_says_what_its_tracks_are() {
+        let bytes = header_bytes(&[TrakBytes::video(1)]);
+        let header = header(&bytes);
+        let [track] = &header.tracks[..] else {
+            panic!("one track")
+        };
+        assert_eq!(
+            (track.track_id, track.kind, track.timescale.get()),
+            (1, Kind::Video, 90_000)
+        );
+        assert_eq!(
+            (track.codec.as_str(), track.width, track.height),
+            ("avc1.64001f", 640, 360)
+        );
+        let trex = SampleDefaults {
+            duration: 3000,
+            size: 0,
+            flags: 0x0101_0000,
+        };
+        assert_eq!((track.defaults, track.language.as_deref()), (trex, None));
+        assert_eq!(track.bytes, bytes);
+    }
+
+    #[test]
+    fn iso_14496_12_section_8_6_6_edits_shift_the_presentation() {
+        let shift = |edits: &[(u32, i32)]| {
+            let mut trak = TrakBytes::video(1);
+            trak.edits = edits.to_vec();
+            header(&header_bytes(&[trak])).tracks[0].edit_shift_ticks
+        };
+        assert_eq!(shift(&[]), 0);
+        assert_eq!(shift(&[(0, 2002)]), 2002);
+        assert_eq!(
+            shift(&[(21, -1), (0, 0)]),
+            -1890,
+            "21 ms before the first sample"
+        );
+        assert_eq!(shift(&[(21, -1), (100, 1024), (7, 9)]), 1024 - 1890);
+    }
+
+    #[test]
+    fn language_of_elng_wins_over_mdhd() {
+        let language = |mdhd: [u8; 3], elng: Option<&[u8]>| {
+            let mut trak = TrakBytes::audio(1);
+            trak.language = mdhd;
+            trak.media_extra = elng.map_or(vec![], |tag| boxed(b"elng", &[&[0; 4], tag]));
+            header(&header_bytes(&[trak])).tracks.remove(0).language
+        };
+        assert_eq!(language(*b"und", None), None);
+        assert_eq!(language(*b"deu", None).as_deref(), Some("de"));
+        assert_eq!(language(*b"ger", None).as_deref(), Some("de"));
+        assert_eq!(language(*b"gsw", None).as_deref(), Some("gsw"));
+        assert_eq!(
+            language(*b"und", Some(b"pt-BR\0")).as_deref(),
+            Some("pt-BR")
+        );
+        assert_eq!(
+            language(*b"eng", Some(b"no tag\"\0")).as_deref(),
+            Some("en")
+        );
+    }
+
+    #[test]
+    fn dates_do_not_change_the_digest_and_all_else_does() {
+        let digest = |change: fn(&mut TrakBytes)| {
+            let mut trak = TrakBytes::video(1);
+            change(&mut trak);
+            header(&header_bytes(&[trak])).tracks[0].digest
+        };
+        let plain = digest(|_| {});
+        assert_eq!(digest(|trak| trak.created = 3_000_000_000), plain);
+        assert_ne!(digest(|trak| trak.timescale = 90_001), plain);
+        assert_ne!(digest(|trak| trak.language = *b"eng"), plain);
+        assert_ne!(digest(|trak| trak.trex[0] = 1), plain);
+    }
+
+    #[test]
+    fn tracks_of_one_header_get_headers_of_their_own() {
+        let both = header(&header_bytes(&[TrakBytes::video(1), TrakBytes::audio(7)]));
+        assert_eq!(both.tracks.len(), 2);
+        for track in &both.tracks {
+            let own = header(&track.bytes);
+            assert_eq!(own.tracks, std::slice::from_ref(track));
+            assert!(!track.bytes.windows(4).any(|name| name == b"mehd"));
+        }
+        assert_eq!(both.tracks[1].defaults.duration, 960);
+    }
+
+    #[test]
+    fn tracks_are_bounded_and_their_ids_differ() {
+        let traks = |count| (1..=count).map(TrakBytes::video).collect::<Vec<_>>();
+        let max = limits::HEADER_TRACKS_MAX as u32;
+        assert_eq!(
+            header(&header_bytes(&traks(max))).tracks.len(),
+            max as usize
+        );
+        assert!(failure(&traks(max + 1)).ends_with("moov/trak: track count 9 is above 8"));
+        let twice = failure(&[TrakBytes::video(1), TrakBytes::audio(1)]);
+        assert!(
+            twice.ends_with("moov/trak: a second track of this id"),
+            "{twice}"
+        );
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_used_says_why() {
+        assert_eq!(failure(&[]), "byte 20, moov: no trak");
+        let with = |change: fn(&mut TrakBytes)| {
+            let mut trak = TrakBytes::video(1);
+            change(&mut trak);
+            failure(&[trak])
+        };
+        let zero = with(|trak| trak.timescale = 0);
+        assert!(
+            zero.ends_with("moov/trak/mdia: a timescale of zero"),
+            "{zero}"
+        );
+        let hint = with(|trak| trak.handler = *b"hint");
+        assert!(hint.ends_with("moov/trak/mdia: handler hint is no kind of media known here"));
+        let bare = with(|trak| trak.entry = boxed(b"avc1", &[&[0; 78]]));
+        assert!(
+            bare.ends_with("moov/trak/mdia/minf/stbl/stsd/avc1: no avcC"),
+            "{bare}"
+        );
+        let none = with(|trak| trak.entry = vec![]);
+        assert!(none.ends_with("moov/trak/mdia: no stsd"), "{none}");
+    }
 }

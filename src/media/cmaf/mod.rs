@@ -21,6 +21,8 @@ mod header;
 mod moof;
 mod parser;
 mod resolve;
+#[cfg(test)]
+mod testing;
 mod write;
 
 pub use cut::cut;

@@ -331,3 +331,146 @@ pub(super) fn places(
     }
     Some(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::cmaf::testing::{TrafBytes, boxed, moof, trun, words};
+
+    fn read(bytes: &[u8]) -> Result<Moof, Error> {
+        let child = Reader::new(bytes, 100).child().unwrap().unwrap();
+        Moof::read(&child).map_err(|error| error.inside(child.name))
+    }
+
+    fn failure(bytes: &[u8]) -> String {
+        read(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn iso_14496_12_section_8_8_7_tfhd_says_what_it_says() {
+        let mut traf = TrafBytes::new(5, 0, &[]);
+        traf.tfhd = vec![0x02_003b, 5, 1, 2, 3, 512, 40, 0x0101_0000];
+        traf.tfdt = vec![0, 0xffff_fff0];
+        let fragment = &read(&moof(3, &[traf])).unwrap().fragments[0];
+        assert_eq!(
+            fragment.base,
+            DataBase::File((1 << 32) + 2),
+            "it wins over the moof"
+        );
+        assert_eq!(fragment.description_index, Some(3));
+        let told = (fragment.duration, fragment.size, fragment.flags);
+        assert_eq!(told, (Some(512), Some(40), Some(0x0101_0000)));
+        assert_eq!((fragment.decode_time, fragment.wraps), (0xffff_fff0, true));
+
+        let mut bare = TrafBytes::new(5, 0, &[]);
+        bare.tfhd = vec![0, 5];
+        bare.tfdt = vec![1 << 24, 1, 2];
+        let fragment = &read(&moof(3, &[bare])).unwrap().fragments[0];
+        assert_eq!(fragment.base, DataBase::Previous);
+        assert_eq!(
+            (fragment.decode_time, fragment.wraps),
+            ((1 << 32) + 2, false)
+        );
+        let trex = SampleDefaults {
+            duration: 1,
+            size: 2,
+            flags: 3,
+        };
+        assert_eq!(fragment.defaults(&trex), trex);
+    }
+
+    #[test]
+    fn samples_are_bounded_over_all_runs_of_a_fragment() {
+        let max = limits::CHUNK_SAMPLES_MAX as u32;
+        let traf = |more: u32| TrafBytes::new(1, 0, &[&trun(0, max - 1, &[]), &trun(0, more, &[])]);
+        assert_eq!(
+            read(&moof(1, &[traf(1)])).unwrap().fragments[0].runs.len(),
+            2
+        );
+        assert_eq!(
+            failure(&moof(1, &[traf(2)])),
+            "byte 196, moof/traf/trun: sample count 16385 is above 16384"
+        );
+        let huge = TrafBytes::new(1, 0, &[&trun(0x100, u32::MAX, &[])]);
+        assert!(failure(&moof(1, &[huge])).ends_with("sample count 4294967295 is above 16384"));
+    }
+
+    #[test]
+    fn trafs_and_their_boxes_are_bounded() {
+        let trafs = |count| {
+            (0..count)
+                .map(|id| TrafBytes::new(id, 0, &[]))
+                .collect::<Vec<_>>()
+        };
+        let max = limits::HEADER_TRACKS_MAX as u32;
+        assert_eq!(
+            read(&moof(1, &trafs(max))).unwrap().fragments.len(),
+            max as usize
+        );
+        assert!(failure(&moof(1, &trafs(max + 1))).ends_with("traf count 9 is above 8"));
+
+        let full = |count| TrafBytes::new(1, 0, &[&boxed(b"free", &[]).repeat(count)]);
+        let max = limits::FRAGMENT_BOXES_MAX - 2;
+        assert_eq!(
+            read(&moof(1, &[full(max)])).unwrap().fragments[0]
+                .extras
+                .len(),
+            max
+        );
+        assert!(failure(&moof(1, &[full(max + 1)])).ends_with("513 is above 512"));
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_named() {
+        let mfhd = boxed(b"mfhd", &[&words(&[0, 1])]);
+        let tfhd = boxed(b"tfhd", &[&words(&[0, 1])]);
+        let tfdt = boxed(b"tfdt", &[&words(&[0, 1])]);
+        let traf = |boxes: &[&[u8]]| boxed(b"moof", &[&mfhd, &boxed(b"traf", boxes)]);
+        assert_eq!(failure(&traf(&[&tfhd])), "byte 124, moof/traf: no tfdt");
+        assert_eq!(failure(&traf(&[&tfdt])), "byte 124, moof/traf: no tfhd");
+        assert_eq!(
+            failure(&traf(&[&tfhd, &tfhd])),
+            "byte 148, moof/traf/tfhd: a second tfhd"
+        );
+        assert_eq!(
+            failure(&boxed(b"moof", &[&mfhd])),
+            "byte 100, moof: no traf"
+        );
+        assert_eq!(failure(&boxed(b"moof", &[])), "byte 100, moof: no mfhd");
+        let short = TrafBytes::new(1, 0, &[&trun(0x100, 2, &[1])]);
+        assert_eq!(
+            failure(&moof(1, &[short])),
+            "byte 188, moof/traf/trun: a field of 4 bytes, 0 left"
+        );
+    }
+
+    #[test]
+    fn iso_14496_12_section_8_16_5_prft_dates_media() {
+        let read = |bytes: &[u8]| ProducerTime::read(Reader::new(bytes, 0)).unwrap();
+        let long = read(&words(&[1 << 24 | 24, 2, 3_976_214_400, 0x4000_0000, 1, 5]));
+        assert_eq!((long.track_id, long.media_time), (2, (1 << 32) + 5));
+        assert_eq!(long.wall.rfc3339(), "2026-01-01T00:00:00.250Z");
+        let short = read(&words(&[0, 2, 3_976_214_400, 0, 7]));
+        assert_eq!(short.media_time, 7);
+        // RFC 2030 section 3: the 32 bits run over in 2036.
+        assert_eq!(
+            read(&words(&[0, 2, 0, 0, 7])).wall.rfc3339(),
+            "2036-02-07T06:28:16.000Z"
+        );
+    }
+
+    #[test]
+    fn brands_of_styp_end_a_track_or_mark_filler() {
+        let read = |bytes: &[u8]| SegmentType::read(Reader::new(bytes, 0));
+        let of = |last, slate| Ok(SegmentType { last, slate });
+        assert_eq!(read(b"msdh\0\0\0\0msix"), of(false, false));
+        assert_eq!(read(b"lmsg\0\0\0\0"), of(true, false));
+        assert_eq!(read(b"cmfs\0\0\0\0cmfclmsgslat"), of(true, true));
+        assert_eq!(
+            read(b"cmfslmsg"),
+            of(false, false),
+            "the version is no brand"
+        );
+        assert!(read(b"cmfs\0\0\0\0cmf").is_err());
+    }
+}

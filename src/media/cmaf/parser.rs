@@ -391,3 +391,316 @@ fn needed_bytes(chunk: &Chunk) -> usize {
     let from_moof = usize::try_from(ends.max().unwrap_or(0)).unwrap_or(0);
     chunk.prefix_len.saturating_add(from_moof)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::media::cmaf::testing::{
+        TrafBytes, TrakBytes, boxed, chunk as chunk_of, counting, events, header_bytes, moof, trun,
+        video_chunk, words,
+    };
+
+    fn styp(brand: &[u8; 4]) -> Vec<u8> {
+        boxed(b"styp", &[b"msdh", &words(&[0]), b"msix", brand])
+    }
+
+    fn prft(track_id: u32) -> Vec<u8> {
+        boxed(
+            b"prft",
+            &[&words(&[
+                1 << 24 | 24,
+                track_id,
+                3_976_214_400,
+                1 << 31,
+                0,
+                9,
+            ])],
+        )
+    }
+
+    /// Every kind of box in one body.
+    fn stream() -> Vec<u8> {
+        [
+            header_bytes(&[TrakBytes::video(1)]),
+            styp(b"cmfs"),
+            boxed(b"sidx", &[&[0; 24]]),
+            prft(1),
+            boxed(b"emsg", &[b"event"]),
+            video_chunk(0, &[5, 6]),
+            boxed(b"free", &[]),
+            boxed(b"uuid", &[&[7; 20]]),
+            video_chunk(6000, &[300]),
+            styp(b"lmsg"),
+            video_chunk(9000, &[1]),
+            boxed(b"mfra", &[&[0; 16]]),
+        ]
+        .concat()
+    }
+
+    fn failure(body: &[u8]) -> String {
+        events(body).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn iso_23000_19_section_7_3_boxes_make_headers_and_chunks() {
+        let body = stream();
+        let seen = events(&body).unwrap();
+        let [
+            Event::Header(header),
+            Event::Chunk(first),
+            Event::Chunk(second),
+            last,
+            end,
+        ] = &seen[..]
+        else {
+            panic!("{seen:?}")
+        };
+        assert_eq!(header.bytes, body[..header.bytes.len()]);
+
+        assert_eq!(first.at, header.bytes.len() as u64);
+        assert_eq!((first.styp, first.last, first.slate), (true, false, false));
+        assert_eq!(
+            first.producer_time.unwrap().wall.rfc3339(),
+            "2026-01-01T00:00:00.500Z"
+        );
+        let kept = [
+            styp(b"cmfs"),
+            prft(1),
+            boxed(b"emsg", &[b"event"]),
+            video_chunk(0, &[5, 6]),
+        ];
+        assert_eq!(first.bytes, kept.concat(), "sidx is left out");
+        assert_eq!(first.moof_at, first.at + first.prefix_len as u64 + 32);
+        assert_eq!(first.bytes[first.payload_from..], counting(11));
+
+        assert_eq!((second.styp, second.producer_time), (false, None));
+        assert_eq!(&second.bytes[4..8], b"free");
+        assert_eq!(second.fragments[0].decode_time, 6000);
+        let Event::Chunk(last) = last else {
+            panic!("{last:?}")
+        };
+        assert!(last.styp && last.last);
+        assert_eq!(*end, Event::End);
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_change_nothing(mut cuts in proptest::collection::vec(0usize..2000, 0..40)) {
+            let body = stream();
+            cuts.push(body.len());
+            cuts.sort_unstable();
+            let (mut parser, mut seen, mut from) = (Parser::new(), Vec::new(), 0);
+            for cut in cuts {
+                let mut piece = &body[from..cut.min(body.len()).max(from)];
+                from += piece.len();
+                while let Some(event) = parser.push(&mut piece).unwrap() {
+                    seen.push(event);
+                }
+                prop_assert!(piece.is_empty());
+                prop_assert_eq!(parser.position(), from as u64);
+            }
+            prop_assert_eq!(parser.finish(), Ok(()));
+            prop_assert_eq!(seen, events(&body).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_body_may_end_between_boxes_only() {
+        let body = stream();
+        let mut whole = vec![0];
+        let mut reader = Reader::new(&body, 0);
+        while let Some(child) = reader.child().unwrap() {
+            let end = (child.at + child.bytes.len() as u64) as usize;
+            if child.name != *b"moof" {
+                whole.push(end);
+            }
+        }
+        for cut in 0..=body.len() {
+            let ended = events(&body[..cut]);
+            assert_eq!(
+                ended.is_ok(),
+                whole.contains(&cut),
+                "cut at {cut}: {ended:?}"
+            );
+        }
+        assert_eq!(
+            failure(&body[..19]),
+            "byte 19, ftyp: the body ends in the middle of media"
+        );
+    }
+
+    #[test]
+    fn a_header_may_come_again_and_without_ftyp() {
+        let header = header_bytes(&[TrakBytes::video(1)]);
+        let moov = &header[20..];
+        let chunk = video_chunk(0, &[4]);
+        let body = [&header, &chunk, &styp(b"cmfs"), &header, &chunk, moov].concat();
+        let seen = events(&body).unwrap();
+        let [
+            Event::Header(first),
+            Event::Chunk(_),
+            Event::Header(second),
+            Event::Chunk(after),
+            Event::Header(bare),
+        ] = &seen[..]
+        else {
+            panic!("{seen:?}")
+        };
+        assert_eq!(first, second);
+        assert!(
+            !after.styp,
+            "what waits for a moof when a header begins is dropped"
+        );
+        assert_eq!(bare.bytes, moov);
+    }
+
+    #[test]
+    fn the_next_chunk_is_known_before_its_media() {
+        let body = [styp(b"slat"), video_chunk(90_000, &[50])].concat();
+        let mut parser = Parser::new();
+        assert!(!parser.segment_begun());
+        parser.push(&mut &body[..40]).unwrap();
+        assert!(parser.segment_begun() && parser.moof_pending().is_none());
+        parser.push(&mut &body[40..body.len() - 1]).unwrap();
+        let pending = parser.moof_pending().unwrap();
+        assert!(pending.styp && pending.slate && pending.bytes.is_empty());
+        assert_eq!(pending.fragments[0].decode_time, 90_000);
+        assert!(parser.segment_begun());
+        let event = parser.push(&mut &body[body.len() - 1..]).unwrap();
+        assert!(matches!(event, Some(Event::Chunk(_))));
+        assert!(!parser.segment_begun() && parser.moof_pending().is_none());
+        assert_eq!(parser.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_chunk_lies_in_one_allocation_without_slack() {
+        for len in [10, limits::CHUNK_RESERVE_BYTES_MAX as u32 * 3 + 77] {
+            let body = video_chunk(0, &[len]);
+            let mut parser = Parser::new();
+            let mut seen = None;
+            for mut piece in body.chunks(1000) {
+                let held = parser.body.capacity();
+                assert!(
+                    held <= body.len()
+                        && held <= limits::CHUNK_RESERVE_BYTES_MAX.max(2 * parser.body.len())
+                );
+                if let Some(event) = parser.push(&mut piece).unwrap() {
+                    seen = Some(event);
+                }
+            }
+            let Some(Event::Chunk(chunk)) = seen else {
+                panic!("a chunk")
+            };
+            assert_eq!(chunk.bytes, body);
+        }
+    }
+
+    #[test]
+    fn memory_is_not_reserved_on_a_claim() {
+        let mut body = video_chunk(0, &[1]);
+        let mdat = body.len() - 9;
+        body.truncate(mdat);
+        body.extend((limits::CHUNK_BYTES_MAX as u32 - mdat as u32).to_be_bytes());
+        body.extend(b"mdat");
+        let mut parser = Parser::new();
+        parser.push(&mut &body[..]).unwrap();
+        assert_eq!(parser.body.capacity(), limits::CHUNK_RESERVE_BYTES_MAX);
+        let over = u32::from_be_bytes(body[mdat..mdat + 4].try_into().unwrap()) + 1;
+        body[mdat..mdat + 4].copy_from_slice(&over.to_be_bytes());
+        let max = limits::CHUNK_BYTES_MAX;
+        let told = format!("byte {mdat}: box mdat makes {} bytes, above {max}", max + 1);
+        assert_eq!(failure(&body), told);
+    }
+
+    #[test]
+    fn boxes_are_bounded_when_they_are_claimed() {
+        let claim = |name: &[u8; 4], size: u64| [&(size as u32).to_be_bytes()[..], name].concat();
+        for (name, max) in [
+            (b"moof", limits::BOX_BYTES_MAX),
+            (b"moov", limits::BOX_BYTES_MAX),
+            (b"styp", limits::CHUNK_PREFIX_BYTES_MAX),
+            (b"what", limits::CHUNK_PREFIX_BYTES_MAX),
+        ] {
+            assert!(failure(&claim(name, max)).contains("ends in the middle"));
+            assert!(failure(&claim(name, max + 1)).contains(&format!("above {max}")));
+        }
+        let mut prefix = boxed(
+            b"free",
+            &[&vec![0; limits::CHUNK_PREFIX_BYTES_MAX as usize - 28]],
+        );
+        prefix.extend(claim(b"emsg", 20));
+        assert!(failure(&prefix).contains("ends in the middle"));
+        let at = prefix.len() - 5;
+        prefix[at] += 1;
+        assert!(failure(&prefix).contains("box emsg makes 262145 bytes, above 262144"));
+    }
+
+    #[test]
+    fn boxes_out_of_order_are_refused() {
+        let mdat = boxed(b"mdat", &[b"x"]);
+        assert_eq!(failure(&mdat), "byte 0: an mdat without a moof");
+        let chunk = video_chunk(0, &[4]);
+        let moof = &chunk[..chunk.len() - 12];
+        let told = format!(
+            "byte {}: styp where the mdat of the moof should be",
+            moof.len()
+        );
+        assert_eq!(failure(&[moof, &styp(b"cmfs")].concat()), told);
+        let free = boxed(b"free", &[b"pad"]);
+        let shifted = [moof, &free, &chunk[moof.len()..]].concat();
+        // The data offset of the moof now points into free.
+        assert!(
+            super::super::resolve(
+                &super::super::testing::chunk(&shifted),
+                &super::super::testing::header(&header_bytes(&[TrakBytes::video(1)]))
+            )
+            .is_err()
+        );
+        assert_eq!(
+            failure(&[&chunk[..], &mdat].concat()),
+            format!("byte {}: an mdat without a moof", chunk.len())
+        );
+    }
+
+    #[test]
+    fn a_chunk_waits_for_the_mdat_with_its_last_sample() {
+        let build = |offset: u32| {
+            moof(
+                1,
+                &[TrafBytes::new(
+                    1,
+                    0,
+                    &[
+                        &trun(0x201, 1, &[offset, 4]),
+                        &trun(0x201, 1, &[offset + 12, 6]),
+                    ],
+                )],
+            )
+        };
+        let moof = build(build(0).len() as u32 + 8);
+        let (one, two) = (boxed(b"mdat", &[b"abcd"]), boxed(b"mdat", &[b"efghij"]));
+        let body = [&moof[..], &one, &two].concat();
+        assert_eq!(chunk_of(&body).bytes, body);
+        let told = format!("byte {}: samples lie outside mdat", moof.len() + one.len());
+        assert_eq!(failure(&[&moof[..], &one, &styp(b"cmfs")].concat()), told);
+        let cut = failure(&[&moof[..], &one].concat());
+        assert!(
+            cut.ends_with("the body ends in the middle of media"),
+            "{cut}"
+        );
+    }
+
+    #[test]
+    fn an_error_stays() {
+        let mut parser = Parser::new();
+        let error = parser.push(&mut &b"\0\0\0\0mdat"[..]).unwrap_err();
+        assert_eq!(error.to_string(), "byte 0: box mdat has no end (size 0)");
+        assert_eq!(
+            parser.push(&mut &video_chunk(0, &[1])[..]).unwrap_err(),
+            error
+        );
+        assert_eq!(parser.finish().unwrap_err(), error);
+    }
+}

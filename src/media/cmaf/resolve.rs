@@ -234,3 +234,267 @@ fn rewrite(
     };
     Ok(new.write())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::cmaf::testing::{
+        TrafBytes, TrakBytes, boxed, chunk, counting, header, header_bytes, moof, trun,
+        video_chunk, words,
+    };
+
+    fn video() -> Header {
+        header(&header_bytes(&[TrakBytes::video(1)]))
+    }
+
+    fn muxed() -> Header {
+        header(&header_bytes(&[TrakBytes::audio(2), TrakBytes::video(1)]))
+    }
+
+    /// A chunk made with a data offset that is known only once it is built.
+    fn with_mdat(build: impl Fn(u32) -> Vec<u8>, media: u32) -> Vec<u8> {
+        let offset = build(0).len() as u32 + 8;
+        [build(offset), boxed(b"mdat", &[&counting(media)])].concat()
+    }
+
+    fn flags(tfhd: &[u32], trun_flags: u32, fields: &[u32]) -> Vec<u32> {
+        let build = |offset: u32| {
+            let fields = [&[offset], fields].concat();
+            let mut traf = TrafBytes::new(1, 0, &[&trun(trun_flags | 1, 3, &fields)]);
+            traf.tfhd = [&[0x02_0000 | tfhd[0], 1], &tfhd[1..]].concat();
+            moof(1, &[traf])
+        };
+        let tracks = resolve(&chunk(&with_mdat(build, 0)), &video()).unwrap();
+        tracks[0]
+            .1
+            .samples
+            .iter()
+            .map(|sample| sample.flags)
+            .collect()
+    }
+
+    #[test]
+    fn iso_14496_12_section_8_8_8_flags_come_from_the_nearest_place() {
+        assert_eq!(flags(&[0], 0, &[]), [0x0101_0000; 3], "trex");
+        assert_eq!(flags(&[0x20, 5], 0, &[]), [5, 5, 5], "tfhd over trex");
+        assert_eq!(
+            flags(&[0x20, 5], 0x004, &[9]),
+            [9, 5, 5],
+            "the first sample over tfhd"
+        );
+        assert_eq!(flags(&[0], 0x004, &[9]), [9, 0x0101_0000, 0x0101_0000]);
+        assert_eq!(
+            flags(&[0x20, 5], 0x400, &[1, 2, 3]),
+            [1, 2, 3],
+            "trun over tfhd"
+        );
+        assert_eq!(
+            flags(&[0x20, 5], 0x404, &[9, 1, 2, 3]),
+            [1, 2, 3],
+            "and over the first"
+        );
+    }
+
+    #[test]
+    fn a_chunk_of_one_track_is_passed_through() {
+        let source = chunk(&video_chunk(900, &[4, 5]));
+        let tracks = resolve(&source, &video()).unwrap();
+        let (index, track) = &tracks[0];
+        assert_eq!((tracks.len(), *index), (1, 0));
+        assert_eq!(
+            track.bytes.as_ptr(),
+            source.bytes.as_ptr(),
+            "no byte is copied"
+        );
+        assert_eq!(
+            (track.decode_time, track.duration, track.wraps),
+            (900, 6000, false)
+        );
+        let samples = &track.samples;
+        assert_eq!(
+            samples.iter().map(|sample| sample.size).collect::<Vec<_>>(),
+            [4, 5]
+        );
+        assert!(track.is_independent() && !samples[1].is_sync());
+    }
+
+    #[test]
+    fn presentation_begins_with_the_least_composition_time() {
+        let build = |offset| {
+            let fields = [offset, 3600, 7200, 0u32.wrapping_sub(6600)];
+            moof(1, &[TrafBytes::new(1, 0, &[&trun(0x801, 3, &fields)])])
+        };
+        let tracks = resolve(&chunk(&with_mdat(build, 0)), &video()).unwrap();
+        assert_eq!(
+            tracks[0].1.presentation_shift,
+            6000 - 6600,
+            "of the third sample"
+        );
+    }
+
+    /// Video in two runs around the audio, audio without an offset of its own.
+    fn muxed_chunk() -> Vec<u8> {
+        let prft = |id| boxed(b"prft", &[&words(&[0, id, 1 << 31, 0, 0])]);
+        let build = |offset| {
+            let runs = [
+                trun(0x205, 1, &[offset, 0x0200_0000, 3]),
+                trun(0x201, 1, &[offset + 7, 5]),
+            ];
+            let video = TrafBytes::new(1, 90_000, &[&runs.concat(), &boxed(b"sgpd", &[b"roll"])]);
+            let audio = TrafBytes::new(2, 48_000, &[&trun(0x201, 2, &[offset + 3, 1, 3])]);
+            moof(9, &[audio, video])
+        };
+        let styp = boxed(b"styp", &[b"cmfs", &words(&[0])]);
+        let emsg = boxed(b"emsg", &[b"event"]);
+        let free = boxed(b"free", &[b"pad"]);
+        [styp, prft(2), prft(1), emsg, free, with_mdat(build, 12)].concat()
+    }
+
+    #[test]
+    fn muxed_tracks_come_apart() {
+        let tracks = resolve(&chunk(&muxed_chunk()), &muxed()).unwrap();
+        let [(0, audio), (1, video)] = &tracks[..] else {
+            panic!("{tracks:?}")
+        };
+        let media = |track: &TrackChunk| {
+            let chunk = chunk(&track.bytes);
+            chunk.bytes[chunk.payload_from..].to_vec()
+        };
+        assert_eq!(media(audio), [3, 4, 5, 6]);
+        assert_eq!(media(video), [0, 1, 2, 7, 8, 9, 10, 11]);
+        let boxes = |track: &TrackChunk| {
+            let mut names = Vec::new();
+            Reader::new(&track.bytes, 0)
+                .each(|child| {
+                    names.push(child.name.to_string());
+                    Ok(())
+                })
+                .unwrap();
+            names.join(" ")
+        };
+        assert_eq!(boxes(audio), "styp prft moof mdat");
+        assert_eq!(
+            boxes(video),
+            "styp prft emsg moof mdat",
+            "events go with the video"
+        );
+        assert_eq!(
+            chunk(&video.bytes).fragments[0].extras[0].name,
+            FourCc(*b"sgpd")
+        );
+        for track in [audio, video] {
+            assert!(track.styp && track.producer_time.is_some());
+            let again = chunk(&track.bytes);
+            assert_eq!(again.producer_time, track.producer_time);
+            let again = &resolve(&again, &muxed()).unwrap()[0].1;
+            assert_eq!(
+                (&again.samples, again.decode_time),
+                (&track.samples, track.decode_time)
+            );
+        }
+    }
+
+    #[test]
+    fn data_not_addressed_from_the_moof_is_written_anew() {
+        let build = |offset| {
+            let mut traf = TrafBytes::new(1, 7, &[&trun(0x201, 2, &[offset, 2, 3])]);
+            traf.tfhd = vec![2, 1, 4];
+            moof(1, &[traf])
+        };
+        let source = chunk(&with_mdat(build, 5));
+        let track = &resolve(&source, &video()).unwrap()[0].1;
+        let again = chunk(&track.bytes);
+        assert_eq!(again.fragments[0].base, DataBase::Moof);
+        assert_eq!(again.fragments[0].description_index, Some(4));
+        assert_eq!(again.bytes[again.payload_from..], counting(5));
+
+        // base_data_offset counts from the start of the body.
+        let header = header_bytes(&[TrakBytes::video(1)]);
+        let build = |offset| {
+            let mut traf = TrafBytes::new(1, 7, &[&trun(0x201, 2, &[offset, 2, 3])]);
+            traf.tfhd = vec![1, 1, 0, header.len() as u32];
+            moof(1, &[traf])
+        };
+        let body = [header.clone(), with_mdat(build, 5)].concat();
+        let track = &resolve(&chunk(&body), &video()).unwrap()[0].1;
+        let again = chunk(&track.bytes);
+        assert_eq!(again.fragments[0].base, DataBase::Moof);
+        assert_eq!(again.bytes[again.payload_from..], counting(5));
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused() {
+        let failure =
+            |body: &[u8], header: &Header| resolve(&chunk(body), header).unwrap_err().to_string();
+        let two = [TrafBytes::new(1, 0, &[]), TrafBytes::new(5, 0, &[])];
+        let body = [moof(1, &two), boxed(b"mdat", &[])].concat();
+        let unknown = "byte 68, moof/traf: track 5 is not in the CMAF header";
+        assert_eq!(failure(&body, &video()), unknown);
+        let twice = [TrafBytes::new(1, 0, &[]), TrafBytes::new(1, 0, &[])];
+        let body = [moof(1, &twice), boxed(b"mdat", &[])].concat();
+        assert_eq!(
+            failure(&body, &video()),
+            "byte 68, moof/traf: a second fragment of track 1"
+        );
+
+        // 40 bytes of media by the default of trex, 5 bytes in mdat.
+        let mut trak = TrakBytes::video(1);
+        trak.trex[1] = 40;
+        let header = header(&header_bytes(&[trak]));
+        let build = |offset| moof(1, &[TrafBytes::new(1, 0, &[&trun(1, 1, &[offset])])]);
+        let told = "byte 0, moof: samples lie outside mdat";
+        assert_eq!(failure(&with_mdat(build, 5), &header), told);
+        let build = |offset: u32| {
+            moof(
+                1,
+                &[TrafBytes::new(
+                    1,
+                    0,
+                    &[&trun(0x201, 1, &[offset.wrapping_sub(1), 3])],
+                )],
+            )
+        };
+        assert_eq!(failure(&with_mdat(build, 5), &header), told);
+
+        let build = |offset| {
+            moof(
+                1,
+                &[TrafBytes::new(1, 0, &[&trun(0x301, 1, &[offset, 0, 3])])],
+            )
+        };
+        let told = "byte 24, moof/traf: samples have no duration";
+        assert_eq!(failure(&with_mdat(build, 5), &header), told);
+    }
+
+    #[test]
+    fn media_counted_twice_cannot_grow() {
+        let run = |offset| trun(0x201, 1, &[offset, 5]);
+        let build = |offset| {
+            let mut traf = TrafBytes::new(1, 0, &[&run(offset).repeat(2)]);
+            traf.tfhd = vec![0, 1];
+            moof(1, &[traf])
+        };
+        assert!(resolve(&chunk(&with_mdat(build, 10)), &video()).is_ok());
+        let error = resolve(&chunk(&with_mdat(build, 9)), &video()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::SamplesOutsideMdat);
+    }
+
+    #[test]
+    fn a_fragment_without_samples_gives_no_chunk() {
+        let trafs = |offset| {
+            let video = TrafBytes::new(1, 0, &[]);
+            moof(
+                1,
+                &[
+                    video,
+                    TrafBytes::new(2, 0, &[&trun(0x201, 1, &[offset, 5])]),
+                ],
+            )
+        };
+        let tracks = resolve(&chunk(&with_mdat(trafs, 5)), &muxed()).unwrap();
+        assert_eq!(
+            tracks.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
+            [0]
+        );
+    }
+}

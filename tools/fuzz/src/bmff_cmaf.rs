@@ -1,7 +1,7 @@
 //! The CMAF parser sees the same whatever the cuts.
 
 use headwater::media::bmff::Error;
-use headwater::media::cmaf::{Event, Parser};
+use headwater::media::cmaf::{DataBase, Event, Parser};
 
 use crate::mutate::Chance;
 
@@ -76,6 +76,13 @@ fn check(event: &Event) {
         chunk.payload_from <= chunk.bytes.len(),
         "the first mdat is whole"
     );
+    if chunk
+        .fragments
+        .iter()
+        .any(|fragment| matches!(fragment.base, DataBase::File(_)))
+    {
+        return; // Such a chunk means something only where it stands.
+    }
     let again = parse([&chunk.bytes[..]].into_iter());
     let [Event::Chunk(again)] = &again.events[..] else {
         panic!("one chunk: {again:?}")

@@ -19,7 +19,7 @@ impl Chance {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -32,7 +32,7 @@ impl Chance {
         if bound == 0 {
             0
         } else {
-            (self.next() % bound as u64) as usize
+            (self.bits() % bound as u64) as usize
         }
     }
 
@@ -119,7 +119,7 @@ fn delete_range(data: &mut Vec<u8>, chance: &mut Chance) {
 
 fn insert_bytes(data: &mut Vec<u8>, chance: &mut Chance) {
     let at = chance.below(data.len() + 1);
-    let bytes: Vec<u8> = (0..=chance.below(8)).map(|_| chance.next() as u8).collect();
+    let bytes: Vec<u8> = (0..=chance.below(8)).map(|_| chance.bits() as u8).collect();
     data.splice(at..at, bytes);
 }
 
