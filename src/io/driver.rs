@@ -68,7 +68,7 @@ impl<C: Core> Driver<C> {
             .map(|(index, socket)| Listener::new(index as u32, socket))
             .collect();
         Ok(Self {
-            hub: Hub::new(ring, core, desk, now, tuning.connections_max),
+            hub: Hub::new(ring, core, desk, now, tuning),
             small,
             large,
             listeners,

@@ -9,20 +9,17 @@ use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use bytes::Bytes;
 
-use crate::http::connection::{Connection, Event};
+use crate::http::connection::{Connection, Event, timeout_reply};
 use crate::http::reply::Reply;
 use crate::io::Core;
 use crate::io::backlog::BacklogPool;
 use crate::io::counters::Counters;
 use crate::io::mailroom::{Desk, Mail};
+use crate::io::process::{Patience, Tuning};
 use crate::io::ring::{Op, Ring, Tag};
 use crate::io::slots::{Phase, Receive, Slot, Slots, Stage, exchange_id, tenths};
 use crate::io::socket;
-use crate::limits::{
-    IDLE_ENCODER_MS_MAX, IDLE_PLAYER_MS_MAX, LINGER_MS_MAX, ONE_SEND_BYTES_MAX,
-    REQUEST_HEAD_MS_MAX, SEND_STALL_MS_MAX, TURN_LETTERS_MAX, TURN_SEND_BYTES_MAX, TURN_SENDS_MAX,
-    UPLOAD_SILENT_MS_MAX,
-};
+use crate::limits::{ONE_SEND_BYTES_MAX, TURN_LETTERS_MAX, TURN_SEND_BYTES_MAX, TURN_SENDS_MAX};
 use crate::shard::{Effect, ExchangeId, Input, Letter, ShardId};
 use crate::time::Now;
 
@@ -30,10 +27,6 @@ use crate::time::Now;
 pub(crate) const SMALL: u16 = 0;
 /// Receive buffers of connections that carry ingest.
 pub(crate) const LARGE: u16 = 1;
-
-const TOO_SLOW: Bytes = Bytes::from_static(
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-);
 
 pub(crate) struct Hub<C> {
     pub(crate) ring: Ring,
@@ -48,6 +41,7 @@ pub(crate) struct Hub<C> {
     /// The core has said all it has to.
     pub(crate) drained: bool,
     connections_max: usize,
+    patience: Patience,
     pool: BacklogPool,
     /// Slots with something to send, oldest first, and the life they had.
     ready: VecDeque<(u32, u32)>,
@@ -60,7 +54,7 @@ pub(crate) struct Hub<C> {
 }
 
 impl<C: Core> Hub<C> {
-    pub(crate) fn new(ring: Ring, core: C, desk: Desk, now: Now, connections_max: usize) -> Self {
+    pub(crate) fn new(ring: Ring, core: C, desk: Desk, now: Now, tuning: &Tuning) -> Self {
         Self {
             ring,
             core,
@@ -70,7 +64,8 @@ impl<C: Core> Hub<C> {
             now,
             draining: false,
             drained: false,
-            connections_max,
+            connections_max: tuning.connections_max,
+            patience: tuning.patience.clone(),
             pool: BacklogPool::default(),
             ready: VecDeque::new(),
             pumps: VecDeque::new(),
@@ -648,7 +643,7 @@ impl<C: Core> Hub<C> {
         match slot.stage {
             Stage::Free => {}
             Stage::Open => self.check_open(index, age_ms),
-            Stage::Lingering if age_ms >= LINGER_MS_MAX => self.close(index),
+            Stage::Lingering if age_ms >= self.patience.linger_ms => self.close(index),
             Stage::Lingering => {}
             Stage::Moving => {
                 if self.is_stalled(index, age_ms) {
@@ -666,18 +661,22 @@ impl<C: Core> Hub<C> {
 
     fn check_open(&mut self, index: u32, age_ms: u64) {
         let Slot { phase, ingest, .. } = *self.slots.at(index);
+        let Patience {
+            idle_encoder_ms,
+            idle_player_ms,
+            ..
+        } = self.patience;
         let idle_ms_max = if ingest {
-            IDLE_ENCODER_MS_MAX
+            idle_encoder_ms
         } else {
-            IDLE_PLAYER_MS_MAX
+            idle_player_ms
         };
         match phase {
             Phase::Idle if age_ms >= idle_ms_max => self.close(index),
-            Phase::Head if age_ms >= REQUEST_HEAD_MS_MAX => {
-                self.slots.at(index).last = true;
-                self.owe(index, TOO_SLOW);
+            Phase::Head if age_ms >= self.patience.head_ms => {
+                self.refuse(index, timeout_reply(self.now.wall));
             }
-            Phase::Body if age_ms >= UPLOAD_SILENT_MS_MAX => self.lose(index),
+            Phase::Body if age_ms >= self.patience.upload_silent_ms => self.lose(index),
             Phase::Send if self.is_stalled(index, age_ms) => {
                 socket::reset_on_close(self.slots.at(index).socket);
                 self.lose(index);
@@ -705,7 +704,7 @@ impl<C: Core> Hub<C> {
             slot.since = now;
             return false;
         }
-        age_ms >= SEND_STALL_MS_MAX
+        age_ms >= self.patience.send_stall_ms
     }
 
     /// Closes what only waits for a request, once the core has drained.

@@ -37,7 +37,7 @@ mod socket;
 pub use clock::Clock;
 pub use counters::Counters;
 pub use error::Error;
-pub use process::{Buffers, Options, Server, Tuning, processors, run};
+pub use process::{Buffers, Options, Patience, Server, Tuning, processors, run};
 
 use crate::shard::{Effect, Input, Letter, Shard, ShardId};
 use crate::time::{Mono, Now};

@@ -21,15 +21,24 @@ use crate::io::error::Error;
 use crate::io::listener;
 use crate::io::mailroom::{Desk, Mailroom, Stop};
 use crate::io::ring::{Ring, doorbell};
-use crate::limits::{CORE_CONNECTIONS_MAX, CORES_MAX, DESCRIPTORS_RESERVED};
+use crate::limits::{
+    CORE_CONNECTIONS_MAX, CORES_MAX, DESCRIPTORS_RESERVED, IDLE_ENCODER_MS_MAX, IDLE_PLAYER_MS_MAX,
+    LINGER_MS_MAX, REQUEST_HEAD_MS_MAX, SEND_STALL_MS_MAX, UPLOAD_SILENT_MS_MAX,
+};
 use crate::shard::{Identity, Shard, ShardId};
 
 /// Executors look at foreign wake-ups and at their own timers this often while
 /// a task is always runnable.
 const PREEMPT: Duration = Duration::from_millis(1);
-/// A timer that always runs: an executor of this line can park although a task
-/// is runnable, and this ends it. It measures stalls, too.
+/// Between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_millis(4);
+/// Tasks that take turns to beat. An executor of this line can park although
+/// tasks are runnable: when its thread loses the processor for longer than
+/// [`PREEMPT`] between arming that timer and running the first task. Only a
+/// timer that is still pending then ends the park, and a heartbeat that has come
+/// due without being run has none. With many in a row, each such park lasts one
+/// beat and a hang would take as many in succession.
+const HEARTBEATS: u32 = 32;
 
 /// How the shell is started.
 #[derive(Clone, Debug)]
@@ -55,6 +64,39 @@ pub struct Tuning {
     pub wait_us: u64,
     /// Connections of one core; the descriptor limit may allow fewer.
     pub connections_max: usize,
+    /// How long peers are waited for.
+    pub patience: Patience,
+}
+
+/// How long peers are waited for, in milliseconds. The bounds are those of
+/// [`limits`](crate::limits).
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// From the first byte of a head to its last.
+    pub head_ms: u64,
+    /// For the next request of a player.
+    pub idle_player_ms: u64,
+    /// For the next request of an encoder.
+    pub idle_encoder_ms: u64,
+    /// For a peer to take a byte of a response.
+    pub send_stall_ms: u64,
+    /// For the next byte of an upload.
+    pub upload_silent_ms: u64,
+    /// For a peer to read its last response.
+    pub linger_ms: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head_ms: REQUEST_HEAD_MS_MAX,
+            idle_player_ms: IDLE_PLAYER_MS_MAX,
+            idle_encoder_ms: IDLE_ENCODER_MS_MAX,
+            send_stall_ms: SEND_STALL_MS_MAX,
+            upload_silent_ms: UPLOAD_SILENT_MS_MAX,
+            linger_ms: LINGER_MS_MAX,
+        }
+    }
 }
 
 /// A group of receive buffers.
@@ -80,6 +122,7 @@ impl Default for Tuning {
             completions: 32 * 1024,
             wait_us: 100,
             connections_max: CORE_CONNECTIONS_MAX,
+            patience: Patience::default(),
         }
     }
 }
@@ -274,9 +317,12 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     };
     let _ = report.send(Ok(()));
     drop(report);
-    let heartbeat = glommio::spawn_local(heartbeat(late));
+    let beat = |index| glommio::spawn_local(heartbeat(index, late.clone()));
+    let heartbeats: Vec<_> = (1..=HEARTBEATS).map(beat).collect();
     let result = driver.run().await;
-    heartbeat.cancel().await;
+    for heartbeat in heartbeats {
+        heartbeat.cancel().await;
+    }
     result.map_err(|source| Error::kernel("a working io_uring", source))
 }
 
@@ -311,13 +357,16 @@ fn assemble<C: Core, F: Fn(Identity) -> C>(
     )
 }
 
-/// Ticks for ever and notes the most a tick was late, in microseconds.
-async fn heartbeat(late: Rc<Cell<u64>>) {
+/// Beats for ever, in its turn, and notes the most a beat was late, in
+/// microseconds.
+async fn heartbeat(index: u32, late: Rc<Cell<u64>>) {
+    let mut span = HEARTBEAT * index;
     loop {
         let before = Instant::now();
-        glommio::timer::sleep(HEARTBEAT).await;
-        let over = before.elapsed().saturating_sub(HEARTBEAT).as_micros() as u64;
+        glommio::timer::sleep(span).await;
+        let over = before.elapsed().saturating_sub(span).as_micros() as u64;
         late.set(late.get().max(over));
+        span = HEARTBEAT * HEARTBEATS;
     }
 }
 
