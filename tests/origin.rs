@@ -65,6 +65,7 @@ impl Origin {
             if_range: None,
             content_range: false,
             content_encoding: None,
+            authorization: None,
             user_agent: None,
             raw: &[],
         };

@@ -21,7 +21,11 @@ fn resolved(config: &Config, raw: &RawConfig) -> RawConfig {
     RawConfig {
         server: RawServer {
             listen: Some(listen.join(",")),
-            cores: Some(if cores.is_empty() { "all".to_owned() } else { cores.join(",") }),
+            cores: Some(if cores.is_empty() {
+                "all".to_owned()
+            } else {
+                cores.join(",")
+            }),
             memory_mb: Some(settings.memory_bytes >> 20),
         },
         live: RawLive {
@@ -32,7 +36,13 @@ fn resolved(config: &Config, raw: &RawConfig) -> RawConfig {
             strict_part_limit: Some(settings.strict_part_limit),
         },
         ingest: RawIngest {
-            token: Some(settings.ingest_token.as_ref().map_or("", |_| "(set)").to_owned()),
+            token: Some(
+                settings
+                    .ingest_token
+                    .as_ref()
+                    .map_or("", |_| "(set)")
+                    .to_owned(),
+            ),
             open: Some(raw.ingest.open.unwrap_or(false)),
         },
     }

@@ -9,19 +9,32 @@ use crate::io::{self, push::LoopedTrack};
 
 /// The ladder that the binary carries; `tools/demo-media` makes it.
 const LADDER: [(&str, &[u8]); 3] = [
-    ("video-540p.cmfv", include_bytes!("../../fixtures/demo/video-540p.cmfv")),
-    ("video-270p.cmfv", include_bytes!("../../fixtures/demo/video-270p.cmfv")),
-    ("audio.cmfa", include_bytes!("../../fixtures/demo/audio.cmfa")),
+    (
+        "video-540p.cmfv",
+        include_bytes!("../../fixtures/demo/video-540p.cmfv"),
+    ),
+    (
+        "video-270p.cmfv",
+        include_bytes!("../../fixtures/demo/video-270p.cmfv"),
+    ),
+    (
+        "audio.cmfa",
+        include_bytes!("../../fixtures/demo/audio.cmfa"),
+    ),
 ];
 const CHANNEL: &str = "demo";
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), String> {
     args.log.start()?;
-    let tracks: Result<Vec<_>, _> =
-        LADDER.iter().map(|(name, file)| LoopedTrack::parse(name, file)).collect();
+    let tracks: Result<Vec<_>, _> = LADDER
+        .iter()
+        .map(|(name, file)| LoopedTrack::parse(name, file))
+        .collect();
     let tracks = tracks?;
-    let wanted: SocketAddr =
-        args.listen.parse().map_err(|_| format!("--listen: {:?} is not an address", args.listen))?;
+    let wanted: SocketAddr = args
+        .listen
+        .parse()
+        .map_err(|_| format!("--listen: {:?} is not an address", args.listen))?;
     if !wanted.ip().is_loopback() {
         return Err("--listen: the demo takes pushes from anyone and stays on loopback".to_owned());
     }

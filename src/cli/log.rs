@@ -24,7 +24,9 @@ impl LogArgs {
     /// Starts logging.
     pub(super) fn start(&self) -> Result<(), String> {
         let filter = EnvFilter::try_new(&self.log).map_err(|error| format!("--log: {error}"))?;
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
         match self.log_format {
             Format::Text => lines.init(),
             Format::Json => lines.json().init(),

@@ -122,7 +122,10 @@ impl ServeArgs {
                 ended_after_s: self.ended_after_s,
                 strict_part_limit: self.strict_part_limit,
             },
-            ingest: RawIngest { token: self.ingest_token.clone(), open: self.ingest_open },
+            ingest: RawIngest {
+                token: self.ingest_token.clone(),
+                open: self.ingest_open,
+            },
         }
     }
 }

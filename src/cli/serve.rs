@@ -13,11 +13,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), String> {
         Some(path) => read(path)?,
         None => RawConfig::default(),
     };
-    let config =
-        Config::resolve(&file.overlaid(args.raw())).map_err(|error| error.to_string())?;
+    let config = Config::resolve(&file.overlaid(args.raw())).map_err(|error| error.to_string())?;
     let options = io::Options {
         listen: config.listen,
-        cores: if config.cores.is_empty() { io::processors() } else { config.cores },
+        cores: if config.cores.is_empty() {
+            io::processors()
+        } else {
+            config.cores
+        },
         tuning: io::Tuning::default(),
     };
     let settings = Arc::new(config.settings);

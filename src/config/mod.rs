@@ -83,7 +83,10 @@ impl Config {
             cores: cores(raw.server.cores.as_deref().unwrap_or("all"))?,
             settings: settings(raw)?,
         };
-        let open = config.listen.iter().find(|address| !address.ip().is_loopback());
+        let open = config
+            .listen
+            .iter()
+            .find(|address| !address.ip().is_loopback());
         if let Some(address) = open
             && config.settings.ingest_token.is_none()
             && raw.ingest.open != Some(true)
@@ -150,7 +153,12 @@ fn cores(text: &str) -> Result<Vec<usize>, ConfigError> {
     if text.trim() == "all" {
         return Ok(Vec::new());
     }
-    let bad = || error("server.cores", format!("{text:?} is neither \"all\" nor a list like 0,2-5"));
+    let bad = || {
+        error(
+            "server.cores",
+            format!("{text:?} is neither \"all\" nor a list like 0,2-5"),
+        )
+    };
     let mut cores = Vec::new();
     for item in text.split(',') {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
@@ -197,7 +205,10 @@ mod tests {
 
     #[test]
     fn the_sample_is_the_defaults() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/config/headwater.toml");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/fixtures/config/headwater.toml"
+        );
         let sample = std::fs::read_to_string(path).expect("the sample is there");
         assert_eq!(resolve(&sample), resolve(""));
         let config = resolve("").expect("defaults resolve");
@@ -207,15 +218,24 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let table = [
-            ("[live]\nwindow_s = 5\n", "live.window_s: 5 is not within 10 to 604800"),
+            (
+                "[live]\nwindow_s = 5\n",
+                "live.window_s: 5 is not within 10 to 604800",
+            ),
             ("[live]\nwindow = 5\n", "line 2"),
             ("[live]\nwindow = 5\n", "unknown field `window`"),
-            ("[server]\nlisten = \"nowhere\"\n", "server.listen: \"nowhere\""),
+            (
+                "[server]\nlisten = \"nowhere\"\n",
+                "server.listen: \"nowhere\"",
+            ),
             ("[server]\ncores = \"3-1\"\n", "server.cores"),
             ("[server]\ncores = \"1,1\"\n", "server.cores"),
             ("[server]\nlisten = \"0.0.0.0:80\"\n", "set ingest.token"),
             ("[ingest]\ntoken = \"short\"\n", "ingest.token: at least 8"),
-            ("[live]\npart_ms = 4000\n", "live.part_ms: 4000 is not within 50 to 2000"),
+            (
+                "[live]\npart_ms = 4000\n",
+                "live.part_ms: 4000 is not within 50 to 2000",
+            ),
         ];
         for (text, want) in table {
             let said = resolve(text).expect_err(text);

@@ -91,6 +91,7 @@ pub(super) fn parse(raw: &[u8]) -> Result<Head<'_>, Refusal> {
         content_range: gathered.content_range,
         content_encoding: gathered.content_encoding,
         user_agent: gathered.user_agent,
+        authorization: gathered.authorization,
         raw,
     };
     Ok(Head { request, http10 })
@@ -209,6 +210,7 @@ struct Gathered<'a> {
     content_range: bool,
     content_encoding: Option<&'a str>,
     user_agent: Option<&'a str>,
+    authorization: Option<&'a str>,
     if_none_match: Once<'a>,
     range: Once<'a>,
     if_range: Once<'a>,
@@ -225,6 +227,7 @@ impl<'a> Gathered<'a> {
             10 if is("connection") => self.take_connection(value),
             10 if is("user-agent") => self.user_agent = str::from_utf8(value).ok(),
             13 if is("if-none-match") => self.if_none_match.take(value),
+            13 if is("authorization") => self.authorization = str::from_utf8(value).ok(),
             13 if is("content-range") => self.content_range = true,
             14 if is("content-length") => return self.take_length(value),
             15 if is("accept-encoding") => self.take_accept_encoding(value),

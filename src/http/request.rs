@@ -56,6 +56,8 @@ pub struct Request<'a> {
     pub content_range: bool,
     /// `Content-Encoding`, raw, unless `identity`.
     pub content_encoding: Option<&'a str>,
+    /// `Authorization`, raw.
+    pub authorization: Option<&'a str>,
     /// `User-Agent`, for logs.
     pub user_agent: Option<&'a str>,
     /// The bytes of the head as received, so that the request can be replayed

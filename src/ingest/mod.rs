@@ -3,5 +3,6 @@
 //! Names give grouping and say whether a request brings one segment; headers,
 //! media and their order come from the boxes alone.
 
+pub mod auth;
 pub mod name;
 pub mod upload;

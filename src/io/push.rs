@@ -67,7 +67,13 @@ impl LoopedTrack {
         let header = header.ok_or_else(|| say("no header"))?;
         let ticks = chunks.last().ok_or_else(|| say("no media"))?.end;
         let timescale = header.tracks[0].timescale.get();
-        Ok(Self { name: name.to_owned(), header: header.bytes, chunks, timescale, ticks })
+        Ok(Self {
+            name: name.to_owned(),
+            header: header.bytes,
+            chunks,
+            timescale,
+            ticks,
+        })
     }
 
     /// How long one turn of the loop is.
@@ -85,7 +91,10 @@ impl LoopedTrack {
         let at = chunk.decode_time_at;
         bytes[at..at + 8].copy_from_slice(&time.to_be_bytes());
         let end = i128::from(turn * self.ticks + chunk.end);
-        (bytes, Wall((end * 1_000_000 / i128::from(self.timescale)) as i64))
+        (
+            bytes,
+            Wall((end * 1_000_000 / i128::from(self.timescale)) as i64),
+        )
     }
 
     /// The first chunk that starts at `from` or later.
@@ -100,7 +109,12 @@ impl LoopedTrack {
 /// Starts a thread for each track that pushes it to a channel until the
 /// connection breaks.
 pub fn push(to: SocketAddr, channel: &str, tracks: Vec<LoopedTrack>) {
-    let turn = tracks.iter().map(|track| track.duration().0).max().unwrap_or(1).max(1);
+    let turn = tracks
+        .iter()
+        .map(|track| track.duration().0)
+        .max()
+        .unwrap_or(1)
+        .max(1);
     let now = wall().0;
     // All tracks begin with a segment; segments divide the loop.
     let segment = turn / 8;
@@ -152,13 +166,17 @@ fn write_chunk(socket: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Wall(since.as_micros() as i64)
 }
 
 /// Position of the decode time in the tfdt of a chunk's only traf.
 fn decode_time_at(chunk: &[u8]) -> Option<usize> {
     const NAME_AND_VERSION: &[u8] = b"tfdt\x01";
-    let at = chunk.windows(NAME_AND_VERSION.len()).position(|window| window == NAME_AND_VERSION)?;
+    let at = chunk
+        .windows(NAME_AND_VERSION.len())
+        .position(|window| window == NAME_AND_VERSION)?;
     Some(at + 8)
 }

@@ -222,8 +222,13 @@ impl Shard {
                 .respond(exchange, Rc::new(Reply::options(now.wall)));
         }
         let route = Route::parse(request.target);
-        if let Route::Ingest { channel, path, .. } = route {
-            return self.ingest(now, exchange, request, (channel, path));
+        if let Route::Ingest {
+            channel,
+            path,
+            query,
+        } = route
+        {
+            return self.ingest(now, exchange, request, (channel, path, query));
         }
         if !matches!(request.method, Method::Get | Method::Head) {
             let allow = "GET, HEAD, OPTIONS";

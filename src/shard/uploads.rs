@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::http::reply::{Reply, ReplyBuilder};
+use crate::http::reply::{Cache, Reply, ReplyBuilder};
 use crate::http::request::{BodyLength, Method, Request};
+use crate::ingest::auth::{self, Admission};
 use crate::ingest::name::UploadName;
 use crate::ingest::upload::{Outcome, Upload};
 use crate::limits;
@@ -25,8 +26,21 @@ impl Shard {
         now: Now,
         exchange: ExchangeId,
         request: &Request<'_>,
-        (name, path): (&str, &str),
+        (name, path, query): (&str, &str, &str),
     ) {
+        let wanted = self.settings.ingest_token.as_deref();
+        match auth::admit(wanted, request.authorization, query) {
+            Admission::Granted => {}
+            Admission::Asked => {
+                return self
+                    .desk
+                    .respond(exchange, Rc::new(ask_for_token(now.wall)));
+            }
+            Admission::Denied => {
+                let message = "these credentials may not push";
+                return self.desk.text(exchange, 403, message, now.wall);
+            }
+        }
         let home = self.home_of(name);
         if home != self.identity.id {
             self.desk
@@ -374,6 +388,20 @@ fn generation(now: Now) -> String {
         ms /= 36;
     }
     text.iter().rev().collect()
+}
+
+fn ask_for_token(wall: Wall) -> Reply {
+    ReplyBuilder::new(401)
+        .cache(Cache::NoStore)
+        .field(
+            "WWW-Authenticate",
+            "Basic realm=\"headwater ingest\", charset=\"UTF-8\"",
+        )
+        .body(
+            "encoders present a token\n".to_owned().into(),
+            "text/plain; charset=utf-8",
+        )
+        .finish(wall)
 }
 
 fn stored(wall: Wall) -> Reply {
