@@ -29,10 +29,10 @@ fn resolved(config: &Config, raw: &RawConfig) -> RawConfig {
             memory_mb: Some(settings.memory_bytes >> 20),
         },
         live: RawLive {
-            window_s: Some(settings.window_ms / 1000),
-            segment_ms: Some(settings.segment_ms),
-            part_ms: Some(settings.part_ms.unwrap_or(0)),
-            ended_after_s: Some(settings.ended_after_ms / 1000),
+            window_s: Some(settings.policy.window_ms / 1000),
+            segment_ms: Some(settings.policy.segment_ms),
+            part_ms: Some(settings.policy.part_ms.unwrap_or(0)),
+            ended_after_s: Some(settings.policy.ended_after_ms / 1000),
             strict_part_limit: Some(settings.strict_part_limit),
         },
         ingest: RawIngest {

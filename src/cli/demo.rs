@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use crate::cli::DemoArgs;
-use crate::config::Settings;
 use crate::io::{self, push::LoopedTrack};
+use crate::shard::Settings;
 
 /// The ladder that the binary carries; `tools/demo-media` makes it.
 const LADDER: [(&str, &[u8]); 3] = [

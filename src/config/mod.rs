@@ -10,7 +10,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::limits;
+use crate::media::policy::Policy;
 
+pub use crate::shard::Settings;
 pub use raw::{RawConfig, RawIngest, RawLive, RawServer};
 
 /// Everything that was set, resolved.
@@ -22,40 +24,6 @@ pub struct Config {
     pub cores: Vec<usize>,
     /// What the shards need to know.
     pub settings: Settings,
-}
-
-/// What a shard needs to know, resolved.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Media listed in manifests, in milliseconds.
-    pub window_ms: u64,
-    /// Shortest segment cut from an endless upload, in milliseconds.
-    pub segment_ms: u64,
-    /// Part target in milliseconds; learned from the encoder when absent.
-    pub part_ms: Option<u64>,
-    /// A channel without media for this long has ended, in milliseconds.
-    pub ended_after_ms: u64,
-    /// Media of all channels of one shard, in bytes.
-    pub memory_bytes: u64,
-    /// Refuse part directives beyond the Advance Part Limit, as the letter of
-    /// the HLS draft has it, instead of holding them.
-    pub strict_part_limit: bool,
-    /// What encoders must present; nobody is asked when absent.
-    pub ingest_token: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            window_ms: 300_000,
-            segment_ms: 2_000,
-            part_ms: None,
-            ended_after_ms: 60_000,
-            memory_bytes: 4 << 30,
-            strict_part_limit: false,
-            ingest_token: None,
-        }
-    }
 }
 
 /// What is wrong with a configuration: the key, and what it should be.
@@ -106,9 +74,11 @@ impl Config {
 fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
     let default = Settings::default();
     let live = &raw.live;
-    let window_s = live.window_s.unwrap_or(default.window_ms / 1000);
-    let segment_ms = live.segment_ms.unwrap_or(default.segment_ms);
-    let ended_after_s = live.ended_after_s.unwrap_or(default.ended_after_ms / 1000);
+    let window_s = live.window_s.unwrap_or(default.policy.window_ms / 1000);
+    let segment_ms = live.segment_ms.unwrap_or(default.policy.segment_ms);
+    let ended_after_s = live
+        .ended_after_s
+        .unwrap_or(default.policy.ended_after_ms / 1000);
     let memory_mb = raw.server.memory_mb.unwrap_or(default.memory_bytes >> 20);
     within("live.window_s", window_s, 10..=7 * 86_400)?;
     within("live.segment_ms", segment_ms, 500..=30_000)?;
@@ -127,10 +97,12 @@ fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
         return Err(error("ingest.token", message));
     }
     Ok(Settings {
-        window_ms: window_s * 1000,
-        segment_ms,
-        part_ms,
-        ended_after_ms: ended_after_s * 1000,
+        policy: Policy {
+            window_ms: window_s * 1000,
+            segment_ms,
+            part_ms,
+            ended_after_ms: ended_after_s * 1000,
+        },
         memory_bytes: memory_mb << 20,
         strict_part_limit: live.strict_part_limit.unwrap_or(default.strict_part_limit),
         ingest_token: token,

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use io_uring::IoUring;
 
-use crate::config::Settings;
 use crate::io::Core;
 use crate::io::clock::Clock;
 use crate::io::driver::Driver;
@@ -25,7 +24,7 @@ use crate::limits::{
     CORE_CONNECTIONS_MAX, CORES_MAX, DESCRIPTORS_RESERVED, IDLE_ENCODER_MS_MAX, IDLE_PLAYER_MS_MAX,
     LINGER_MS_MAX, REQUEST_HEAD_MS_MAX, SEND_STALL_MS_MAX, UPLOAD_SILENT_MS_MAX,
 };
-use crate::shard::{Identity, Shard, ShardId};
+use crate::shard::{Identity, Settings, Shard, ShardId};
 
 /// Executors look at foreign wake-ups and at their own timers this often while
 /// a task is always runnable.

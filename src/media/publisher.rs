@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use crate::config::Settings;
 use crate::limits;
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use crate::media::clock::{Clock, Grid};
 use crate::media::cmaf::{Kind, TrackChunk, TrackHeader};
 use crate::media::fault::{Fault, FaultKind};
+use crate::media::policy::Policy;
 use crate::media::rates::Rates;
 use crate::media::targets::{self, Early, Priming};
 use crate::media::timeline::{self, Incoming, Output, Session, Timeline};
@@ -54,7 +54,7 @@ enum Phase {
 /// See the module's head.
 #[derive(Debug)]
 pub struct Publisher {
-    settings: Arc<Settings>,
+    policy: Policy,
     channel: Channel,
     clock: Clock,
     grid: Option<Grid>,
@@ -69,9 +69,9 @@ pub struct Publisher {
 
 impl Publisher {
     /// The writer of a channel without media.
-    pub fn new(name: &str, generation: &str, settings: Arc<Settings>, now: Now) -> Self {
+    pub fn new(name: &str, generation: &str, policy: Policy, now: Now) -> Self {
         Self {
-            settings,
+            policy,
             channel: Channel::new(name, generation),
             clock: Clock::default(),
             grid: None,
@@ -229,9 +229,7 @@ impl Publisher {
         let silent_ms = now.mono.ms_since(self.last_media);
         let stalled = silent_ms > 3000 * u64::from(targets.segment_s);
         let state = match self.channel.state() {
-            State::Live | State::Stalled if silent_ms > self.settings.ended_after_ms => {
-                State::Ended
-            }
+            State::Live | State::Stalled if silent_ms > self.policy.ended_after_ms => State::Ended,
             State::Live | State::Stalled if stalled => State::Stalled,
             State::Stalled => State::Live,
             other => other,
@@ -265,7 +263,7 @@ impl Publisher {
         let slot = &mut self.slots[key.0];
         match &mut slot.phase {
             Phase::Priming(seen) => {
-                seen.chunk(now, &slot.header.track, &self.settings, incoming)?;
+                seen.chunk(now, &slot.header.track, &self.policy, incoming)?;
                 Ok(Accepted::Placed)
             }
             Phase::Live(index, timeline) => {
@@ -288,7 +286,7 @@ impl Publisher {
             return;
         }
         let first_ready = *self.first_ready.get_or_insert(now.mono);
-        let grace_over = now.mono.ms_since(first_ready) >= self.settings.segment_ms;
+        let grace_over = now.mono.ms_since(first_ready) >= self.policy.segment_ms;
         let settled = self.channel.targets().copied();
         if settled.is_none() && waiting.contains(&false) && !grace_over {
             return;
@@ -311,7 +309,7 @@ impl Publisher {
             Phase::Priming(seen) if seen.is_ready() => Some((&slot.header.track, seen)),
             _ => None,
         });
-        let targets = targets::settle(&self.settings, ready.clone());
+        let targets = targets::settle(&self.policy, ready.clone());
         let (header, seen) = ready
             .clone()
             .find(|(header, _)| header.kind == Kind::Video)
@@ -335,7 +333,7 @@ impl Publisher {
     fn start_track(&mut self, key: TrackKey, targets: &Targets) {
         let index = TrackIndex(self.channel.tracks().len() as u16);
         let grid = self.grid.expect("settled with the targets");
-        let segment_ms = self.settings.segment_ms;
+        let segment_ms = self.policy.segment_ms;
         let slot = &mut self.slots[key.0];
         let Phase::Priming(seen) = &mut slot.phase else {
             return;

@@ -1,11 +1,11 @@
 //! What a track shows of its encoder before anything is served: how long its
 //! segments and chunks are. The channel's targets are settled from it, once.
 
-use crate::config::Settings;
 use crate::limits;
 use crate::media::channel::Targets;
 use crate::media::cmaf::{Kind, TrackHeader};
 use crate::media::fault::{Fault, FaultKind};
+use crate::media::policy::Policy;
 use crate::media::timeline::Incoming;
 use crate::time::{Now, Timescale, rescale_floor};
 
@@ -44,7 +44,7 @@ impl Priming {
         &mut self,
         now: Now,
         header: &TrackHeader,
-        settings: &Settings,
+        policy: &Policy,
         incoming: Incoming,
     ) -> Result<(), Fault> {
         let chunk = &incoming.chunk;
@@ -62,7 +62,7 @@ impl Priming {
         let scale = header.timescale;
         let begins = *self.begins.get_or_insert(chunk.decode_time);
         let elapsed = chunk.decode_time - begins.min(chunk.decode_time);
-        let shortest = ticks_of_ms(settings.segment_ms, scale);
+        let shortest = ticks_of_ms(policy.segment_ms, scale);
         let due = elapsed + shortest / 20 >= shortest;
         let ends = match header.kind {
             _ if incoming.one_segment => incoming.begins_segment && elapsed > 0,
@@ -124,7 +124,7 @@ impl Priming {
 
 /// Settles the targets of a channel from its tracks.
 pub(crate) fn settle<'a>(
-    settings: &Settings,
+    policy: &Policy,
     tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)> + Clone,
 ) -> Targets {
     let segment_us = tracks
@@ -133,7 +133,7 @@ pub(crate) fn settle<'a>(
     let segment_us = segment_us.max().unwrap_or(1_000_000);
     // Up to a tenth of a second over a whole number is jitter, not a target.
     let segment_s = (segment_us - 100_000).div_euclid(1_000_000) + 1;
-    let part_us = match settings.part_ms {
+    let part_us = match policy.part_ms {
         Some(ms) => Some(ms as i64 * 1000),
         None => learn_part_us(tracks),
     };
@@ -141,7 +141,7 @@ pub(crate) fn settle<'a>(
     Targets {
         segment_s: segment_s.clamp(1, 3600) as u32,
         part_us: part_us.map(|us| round(us.min(segment_s * 1_000_000))),
-        window_ms: settings.window_ms.max(6 * segment_us.unsigned_abs() / 1000),
+        window_ms: policy.window_ms.max(6 * segment_us.unsigned_abs() / 1000),
     }
 }
 

@@ -53,10 +53,7 @@ mod tests {
                 for rest in body.split(before).skip(1) {
                     let target = rest.split(quote).next().unwrap_or_default();
                     if target.ends_with(".js") || target.ends_with(".css") {
-                        assert!(
-                            super::file(&format!("/{target}")).is_some(),
-                            "{name}: {target}"
-                        );
+                        assert!(file(&format!("/{target}")).is_some(), "{name}: {target}");
                         named += 1;
                     }
                 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::Settings;
 use crate::ingest::upload::{Headers, Upload};
 use crate::media::channel::{Channel, State};
+use crate::media::policy::Policy;
 use crate::media::publisher::Publisher;
 use crate::shard::desk::Desk;
 use crate::shard::reader::Reader;
@@ -62,9 +62,9 @@ pub(super) enum Subscription {
 }
 
 impl Home {
-    pub(super) fn new(name: &str, generation: &str, settings: Arc<Settings>, now: Now) -> Self {
+    pub(super) fn new(name: &str, generation: &str, policy: Policy, now: Now) -> Self {
         Self {
-            publisher: Publisher::new(name, generation, settings, now),
+            publisher: Publisher::new(name, generation, policy, now),
             reader: Reader::new(),
             headers: Headers::new(),
             uploads: BTreeMap::new(),

@@ -14,13 +14,13 @@ mod mail;
 mod mirror;
 mod parked;
 mod reader;
+mod settings;
 mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::config::Settings;
 use crate::http::reply::Reply;
 use crate::http::request::{Method, Request};
 use crate::http::route::Route;
@@ -32,6 +32,7 @@ use crate::shard::mirror::Mirror;
 use crate::time::{Mono, Now};
 
 pub use crate::shard::letter::{ChannelReport, Letter, Report, TrackReport};
+pub use crate::shard::settings::Settings;
 
 /// Index of a core's shard in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

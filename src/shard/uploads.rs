@@ -181,7 +181,7 @@ impl Shard {
                 .expire(&mut self.desk, now, home.publisher.channel());
             delivery::expire_early(&mut self.desk, now, &mut home.early, &name);
             home.refresh_stale(&mut self.desk, &name);
-            if home.is_over(now, self.settings.window_ms) {
+            if home.is_over(now, self.settings.policy.window_ms) {
                 self.drop_home(now, &name);
             }
         }
@@ -212,7 +212,7 @@ impl Shard {
         }
         let home = self.homes.entry(Arc::clone(&key)).or_insert_with(|| {
             tracing::info!(channel = name, "channel opened");
-            Home::new(name, &generation(now), Arc::clone(&self.settings), now)
+            Home::new(name, &generation(now), self.settings.policy, now)
         });
         if home.uploads.len() >= limits::CHANNEL_UPLOADS_MAX {
             let fault = Fault::new(Some(track), 0, FaultKind::Limit("uploads of one channel"));
@@ -321,7 +321,7 @@ impl Shard {
         self.memory_held = held;
         let budget = self.settings.memory_bytes.max(1);
         let limit = if held > budget {
-            let window = u128::from(self.settings.window_ms);
+            let window = u128::from(self.settings.policy.window_ms);
             (window * u128::from(budget) / u128::from(held)) as u64
         } else {
             u64::MAX
@@ -347,7 +347,7 @@ impl Shard {
                 exchange: *exchange,
             });
         }
-        let mut renewed = Home::new(name, &generation(now), Arc::clone(&self.settings), now);
+        let mut renewed = Home::new(name, &generation(now), self.settings.policy, now);
         renewed.subscribers = home
             .subscribers
             .into_keys()
