@@ -120,8 +120,11 @@ const COUNTERS: [Row; 11] = [
     ),
 ];
 
+/// Name, help and value of a figure of one channel.
+type Gauge = (&'static str, &'static str, fn(&ChannelReport) -> u64);
+
 fn channels(out: &mut String, reports: &[Report]) {
-    let rows: [(&str, &str, fn(&ChannelReport) -> u64); 3] = [
+    let rows: [Gauge; 3] = [
         ("channel_bytes", "Media held in memory.", |channel| {
             channel.bytes
         }),

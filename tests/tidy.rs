@@ -18,7 +18,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hls", &["http", "limits", "media", "time"]),
     ("ingest", &["limits", "media", "time"]),
     ("metrics", &["shard"]),
-    ("shard", &["hash", "hls", "http", "ingest", "limits", "media", "metrics", "page", "time"]),
+    (
+        "shard",
+        &[
+            "hash", "hls", "http", "ingest", "limits", "media", "metrics", "page", "time",
+        ],
+    ),
     ("config", &["limits", "media", "shard"]),
     ("io", &["http", "limits", "media", "shard", "time"]),
     ("cli", &["config", "io", "media", "shard"]),
@@ -36,7 +41,10 @@ fn modules_use_only_what_lies_below_them() {
             continue;
         }
         let Some(may) = allowed.get(module.as_str()) else {
-            faults.push(format!("{}: module {module} is not in the table", file.display()));
+            faults.push(format!(
+                "{}: module {module} is not in the table",
+                file.display()
+            ));
             continue;
         };
         for (number, line) in code(&file) {
@@ -58,7 +66,13 @@ fn words_of_a_manifest_stay_in_its_module() {
     // `http` names the files of HLS because it routes to them; the shard and
     // the shell may speak of both.
     let foreign = ["media", "ingest", "limits", "time"];
-    let words = ["m3u8", "EXT-X", "EXTINF", "SegmentTemplate", "AdaptationSet"];
+    let words = [
+        "m3u8",
+        "EXT-X",
+        "EXTINF",
+        "SegmentTemplate",
+        "AdaptationSet",
+    ];
     let mut faults = Vec::new();
     for file in sources("src") {
         let module = module_of(&file);
@@ -77,15 +91,23 @@ fn words_of_a_manifest_stay_in_its_module() {
 #[test]
 fn files_are_short_and_finished() {
     // Spelled so that this file does not find itself.
-    let unfinished = [["to", "do!("], ["unimple", "mented!("], ["FIX", "ME"], ["#[ig", "nore"]]
-        .map(|halves| halves.concat());
+    let unfinished = [
+        ["to", "do!("],
+        ["unimple", "mented!("],
+        ["FIX", "ME"],
+        ["#[ig", "nore"],
+    ]
+    .map(|halves| halves.concat());
     let mut faults = Vec::new();
     for root in ["src", "tests", "tools"] {
         for file in sources(root) {
             let text = fs::read_to_string(&file).expect("a source file is text");
             let lines = text.lines().count();
             if lines > LINES_MAX {
-                faults.push(format!("{}: {lines} lines, {LINES_MAX} at most", file.display()));
+                faults.push(format!(
+                    "{}: {lines} lines, {LINES_MAX} at most",
+                    file.display()
+                ));
             }
             for (number, line) in (1..).zip(text.lines()) {
                 if unfinished.iter().any(|mark| line.contains(mark.as_str())) {
@@ -125,7 +147,10 @@ fn root() -> PathBuf {
 /// All Rust files below a folder of the repository.
 fn sources(folder: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+        for entry in fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry"))
+        {
             let path = entry.path();
             let name = entry.file_name();
             if path.is_dir() && name != "target" && name != "node_modules" {
@@ -146,7 +171,11 @@ fn sources(folder: &str) -> Vec<PathBuf> {
 fn module_of(file: &Path) -> String {
     let relative = file.strip_prefix(root().join("src")).expect("below src");
     let first = relative.components().next().expect("a name");
-    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+    first
+        .as_os_str()
+        .to_string_lossy()
+        .trim_end_matches(".rs")
+        .to_owned()
 }
 
 /// Lines of a file that are neither comments nor behind its tests, numbered.
