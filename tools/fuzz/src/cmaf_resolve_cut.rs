@@ -64,10 +64,13 @@ fn check_cut(track: &TrackChunk, header: &Header, at: usize, whole: &Media) {
     assert!(media == *whole, "both halves are the whole");
     for (made, read) in [(&first, &first_again), (&second, &second_again)] {
         assert_eq!(made.samples, read.samples);
-        assert_eq!(
-            (made.decode_time, made.wraps),
-            (read.decode_time, read.wraps)
-        );
+        let turn = if made.wraps {
+            u64::from(u32::MAX)
+        } else {
+            u64::MAX
+        };
+        assert_eq!(made.decode_time & turn, read.decode_time);
+        assert_eq!(made.wraps, read.wraps);
         assert_eq!(made.duration, read.duration);
         assert_eq!(made.presentation_shift, read.presentation_shift);
         assert_eq!(
