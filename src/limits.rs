@@ -55,6 +55,12 @@ pub const CHUNK_BYTES_MAX: u64 = 128 * 1024 * 1024;
 pub const CHUNK_RESERVE_BYTES_MAX: usize = 256 * 1024;
 /// Samples of one track in one chunk. Ten seconds of 48 kHz AAC are 469.
 pub const CHUNK_SAMPLES_MAX: usize = 16 * 1024;
+/// Decode time of a chunk in ticks. An epoch clock of nanoseconds is at 2^61;
+/// below this bound sums of times fit 64 bits with a sign.
+pub const DECODE_TICKS_MAX: u64 = 1 << 62;
+/// Ticks by which an edit list may shift a track either way, 18 minutes of
+/// nanoseconds. Real ones cover some frames.
+pub const EDIT_TICKS_MAX: u64 = 1 << 40;
 /// Tracks in one CMAF header or muxed upload.
 pub const HEADER_TRACKS_MAX: usize = 8;
 /// Boxes in one traf, truns included. CMAF has one trun; muxers that interleave

@@ -7,7 +7,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::media::bmff::Error;
-use crate::media::cmaf::{self, Chunk, Event, Header, Kind, Parser, TrackChunk, TrackHeader};
+use crate::media::cmaf::{
+    self, Chunk, DataBase, Event, Header, Kind, Parser, TrackChunk, TrackHeader,
+};
 
 /// Reads bodies in the order in which an encoder would push them and takes
 /// notes.
@@ -51,8 +53,8 @@ pub struct BodyReport {
 pub enum Note {
     /// A CMAF header.
     Header {
-        /// Its digest for each track, dates masked.
-        digests: Vec<u64>,
+        /// Its digest for each track, dates masked, in hexadecimal.
+        digests: Vec<String>,
     },
     /// A chunk of one track.
     Chunk(ChunkReport),
@@ -220,12 +222,15 @@ impl Probe {
 
     fn note_header(&mut self, header: Header) {
         let at = self.parser.position() - header.bytes.len() as u64;
-        let digests: Vec<u64> = header.tracks.iter().map(|track| track.digest).collect();
+        let digests = header.tracks.iter().map(|track| track.digest);
         self.body().notes.push(Note::Header {
-            digests: digests.clone(),
+            digests: digests.map(|digest| format!("{digest:016x}")).collect(),
         });
         if let Some(before) = &self.header {
-            let same = before.tracks.iter().map(|track| track.digest).eq(digests);
+            let (before, now) = (before.tracks.iter(), header.tracks.iter());
+            let same = before
+                .map(|track| track.digest)
+                .eq(now.map(|track| track.digest));
             let what = if same {
                 "the same header again"
             } else {
@@ -292,7 +297,7 @@ impl Probe {
             .first()
             .and_then(|fragment| fragment.runs.first());
         if let Some(offset) = first_run.and_then(|run| run.data_offset)
-            && chunk.fragments[0].base != cmaf::DataBase::File(0)
+            && !matches!(chunk.fragments[0].base, DataBase::File(_))
             && i64::from(offset) != to_payload
         {
             self.complain(
@@ -482,9 +487,7 @@ impl fmt::Display for Note {
         match self {
             Self::Header { digests } => {
                 f.write_str("header")?;
-                digests
-                    .iter()
-                    .try_for_each(|digest| write!(f, " {digest:016x}"))
+                digests.iter().try_for_each(|digest| write!(f, " {digest}"))
             }
             Self::Chunk(chunk) => write!(f, "{chunk}"),
             Self::End => f.write_str("end of the track (mfra)"),
@@ -518,5 +521,117 @@ impl fmt::Display for ChunkReport {
         self.producer_time
             .iter()
             .try_for_each(|time| write!(f, ", produced {time}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &[u8] = include_bytes!("../../fixtures/ffmpeg-9.0.2/ldash-video/0-init.mp4");
+    /// Ten chunks of 3072 ticks; the second begins at byte 15435, the third at
+    /// byte 28304.
+    const SEGMENT: &[u8] = include_bytes!("../../fixtures/ffmpeg-9.0.2/ldash-video/1.m4s");
+    const NEXT: &[u8] = include_bytes!("../../fixtures/ffmpeg-9.0.2/ldash-video/2.m4s");
+
+    fn report(bodies: &[&[u8]]) -> Report {
+        let mut probe = Probe::new();
+        for (index, body) in bodies.iter().enumerate() {
+            probe.begin(&index.to_string());
+            probe.push(body);
+        }
+        probe.finish()
+    }
+
+    fn complaints(bodies: &[&[u8]]) -> Vec<String> {
+        let notes = report(bodies)
+            .bodies
+            .into_iter()
+            .flat_map(|body| body.notes);
+        let complaint = |note| {
+            if let Note::Complaint(what) = note {
+                Some(what)
+            } else {
+                None
+            }
+        };
+        notes.filter_map(complaint).collect()
+    }
+
+    #[test]
+    fn a_sound_stream_has_no_complaints() {
+        let report = report(&[HEADER, SEGMENT, NEXT]);
+        assert!(report.bodies.iter().all(|body| body.error.is_none()));
+        assert_eq!(complaints(&[HEADER, SEGMENT, NEXT]), [""; 0]);
+        let [track] = &report.tracks[..] else {
+            panic!("{:?}", report.tracks)
+        };
+        assert_eq!(
+            (track.chunks, track.samples, track.sync_samples),
+            (20, 120, 2)
+        );
+        assert_eq!(track.duration_ticks, 4 * u64::from(track.timescale));
+        assert_eq!(track.measured_bps(), track.media_bytes * 8 / 4);
+    }
+
+    #[test]
+    fn time_that_does_not_go_on_is_told() {
+        let lost = [&SEGMENT[..15_435], &SEGMENT[28_304..]].concat();
+        assert_eq!(
+            complaints(&[HEADER, &lost]),
+            [
+                "byte 15435: mfhd 3 comes after 1",
+                "byte 15435: track 1: a gap, 3072 ticks (0.200 s) before 6144",
+            ]
+        );
+        let back = complaints(&[HEADER, NEXT, SEGMENT]);
+        assert_eq!(back[0], "byte 0: mfhd 1 comes after 20");
+        assert_eq!(
+            back[1],
+            "byte 0: track 1: media time goes back, 61440 ticks (4.000 s) before 0"
+        );
+    }
+
+    #[test]
+    fn a_segment_that_begins_badly_is_told() {
+        assert_eq!(
+            complaints(&[HEADER, &SEGMENT[15_435..]]),
+            [
+                "byte 0: no styp in front of the first chunk",
+                "byte 0: track 1: a segment begins without a sync sample",
+            ]
+        );
+        assert_eq!(
+            complaints(&[HEADER, HEADER]),
+            ["byte 0: the same header again"]
+        );
+        let orphan = complaints(&[&SEGMENT[..15_435]]);
+        assert_eq!(orphan, ["byte 0: a chunk without a CMAF header"]);
+    }
+
+    #[test]
+    fn an_error_ends_its_body_and_not_the_next() {
+        let report = report(&[HEADER, &SEGMENT[..20_000], NEXT]);
+        let error = report.bodies[1].error.as_deref();
+        assert_eq!(
+            error,
+            Some("byte 20000, mdat: the body ends in the middle of media")
+        );
+        assert_eq!(report.bodies[2].error, None);
+        assert_eq!(report.tracks[0].chunks, 1 + 10);
+        let text = report.to_string();
+        assert!(text.contains("\n1: 20000 bytes\n") && text.contains("\n  error: byte 20000"));
+    }
+
+    #[test]
+    fn the_report_is_json_too() {
+        let json = serde_json::to_value(report(&[HEADER, SEGMENT])).unwrap();
+        assert_eq!(json["tracks"][0]["codec"], "avc1.64001e");
+        let chunk = &json["bodies"][1]["notes"][0]["chunk"];
+        assert_eq!(
+            (&chunk["decode_time"], &chunk["styp"]),
+            (&0.into(), &true.into())
+        );
+        assert_eq!(chunk["sync_samples"]["at"][0], 0);
     }
 }

@@ -9,10 +9,13 @@ use super::moof;
 use super::resolve::{all_inside, extent, media_ranges};
 use super::write::NewChunk;
 use super::{Chunk, Event, Parser, Sample, TrackChunk, TrackHeader};
+use crate::limits;
 use crate::media::bmff::{Error, ErrorKind, FourCc};
 
 /// The chunk before sample `at`, and the chunk from it on. Both are written
-/// anew; styp, prft and the rest of the prefix stay with the first.
+/// anew; styp, prft and the rest of the prefix stay with the first. Decode times
+/// go on from that of `chunk`, which may have been unwrapped since it came; in
+/// the bytes a time of 32 bits stays one.
 ///
 /// Refused when the traf holds boxes whose content depends on the positions of
 /// samples, as encrypted media does. Panics unless `0 < at < samples.len()`.
@@ -41,18 +44,17 @@ pub fn cut(
     if duration == 0 || rest == 0 {
         return Err(Error::new(chunk.at, ErrorKind::NoDuration));
     }
+    let decode_time = chunk.decode_time.saturating_add(duration);
+    if decode_time > limits::DECODE_TICKS_MAX {
+        let kind = ErrorKind::Invalid("a decode time that no clock reaches");
+        return Err(Error::new(chunk.at, kind));
+    }
     let first = TrackChunk {
         bytes: write(&source, prefix, chunk.decode_time, before, &media_before),
         duration,
         presentation_shift,
         samples: before.to_vec(),
         ..chunk.clone()
-    };
-    let next_time = chunk.decode_time.wrapping_add(duration);
-    let decode_time = if chunk.wraps {
-        next_time & 0xffff_ffff
-    } else {
-        next_time
     };
     let second = TrackChunk {
         bytes: write(&source, &[], decode_time, after, &media_after),
@@ -203,7 +205,11 @@ mod tests {
         let whole = track(&[build(offset), boxed(b"mdat", &[b"ab"])].concat());
         let (first, second) = cut(&whole, &video().tracks[0], 1).unwrap();
         assert!(first.wraps && second.wraps);
-        assert_eq!(second.decode_time, 2000);
+        assert_eq!(
+            second.decode_time,
+            (1 << 32) + 2000,
+            "whoever cuts has unwrapped"
+        );
         assert_eq!(track(&second.bytes).decode_time, 2000);
     }
 

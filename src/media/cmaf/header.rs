@@ -60,7 +60,7 @@ impl Header {
             };
             let found = defaults.iter().find(|(id, _)| *id == trak.track_id);
             let defaults = found.map_or_else(SampleDefaults::default, |(_, defaults)| *defaults);
-            tracks.push(trak.finish(movie_timescale, defaults, own));
+            tracks.push(trak.finish(movie_timescale, defaults, own)?);
         }
         Ok(Self { bytes, tracks })
     }
@@ -146,10 +146,20 @@ impl Trak {
         })
     }
 
-    fn finish(self, movie_timescale: u32, defaults: SampleDefaults, bytes: Bytes) -> TrackHeader {
+    fn finish(
+        self,
+        movie_timescale: u32,
+        defaults: SampleDefaults,
+        bytes: Bytes,
+    ) -> Result<TrackHeader, Error> {
         let empty = i64::try_from(self.edits.empty).unwrap_or(i64::MAX);
         let empty = rescale_nearest(empty, movie_timescale.max(1), self.timescale.get());
-        TrackHeader {
+        let edit_shift_ticks = self.edits.media_time.saturating_sub(empty);
+        if edit_shift_ticks.unsigned_abs() > limits::EDIT_TICKS_MAX {
+            let kind = ErrorKind::Invalid("an edit list that shifts beyond reason");
+            return Err(Error::new(self.at, kind).inside(FourCc(*b"trak")));
+        }
+        Ok(TrackHeader {
             track_id: self.track_id,
             kind: self.kind,
             timescale: self.timescale,
@@ -160,12 +170,12 @@ impl Trak {
             sample_rate: self.entry.sample_rate,
             channels: self.entry.channels,
             bitrate: self.entry.bitrate,
-            edit_shift_ticks: self.edits.media_time.saturating_sub(empty),
+            edit_shift_ticks,
             defaults,
             encrypted: self.entry.encrypted,
             digest: digest(&bytes),
             bytes,
-        }
+        })
     }
 }
 
@@ -434,6 +444,19 @@ mod tests {
             "21 ms before the first sample"
         );
         assert_eq!(shift(&[(21, -1), (100, 1024), (7, 9)]), 1024 - 1890);
+
+        let mut trak = TrakBytes::video(1);
+        trak.timescale = u32::MAX;
+        trak.edits = vec![(256_000, -1), (0, 0)]; // 256 s
+        assert!(header(&header_bytes(&[trak])).tracks[0].edit_shift_ticks < -(1 << 39));
+        let mut trak = TrakBytes::video(1);
+        trak.timescale = u32::MAX;
+        trak.edits = vec![(257_000, -1), (0, 0)];
+        let told = failure(&[trak]);
+        assert!(
+            told.ends_with("moov/trak: an edit list that shifts beyond reason"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl ProducerTime {
         let (version, _) = payload.version_and_flags()?;
         let track_id = payload.u32()?;
         let (seconds, fraction) = (payload.u32()?, payload.u32()?);
-        let media_time = payload.u32_or_u64(version)?;
+        let media_time = decode_time(&mut payload, version)?;
         // RFC 2030 section 3: with the top bit clear the time is past 2036.
         let era = if seconds & 0x8000_0000 == 0 {
             1i64 << 32
@@ -139,7 +139,7 @@ impl Moof {
 impl Fragment {
     fn read(traf: &Child<'_>, moof_at: u64) -> Result<Self, Error> {
         let mut out = None;
-        let mut decode_time = None;
+        let mut time = None;
         let mut runs = SmallVec::new();
         let mut extras = SmallVec::new();
         let (mut boxes, mut samples) = (0u64, 0u64);
@@ -158,11 +158,11 @@ impl Fragment {
             match &child.name.0 {
                 b"tfhd" if out.is_some() => return repeated(),
                 b"tfhd" => out = Some(Self::read_tfhd(child.payload, traf.at)?),
-                b"tfdt" if decode_time.is_some() => return repeated(),
+                b"tfdt" if time.is_some() => return repeated(),
                 b"tfdt" => {
                     let mut payload = child.payload;
                     let (version, _) = payload.version_and_flags()?;
-                    decode_time = Some((payload.u32_or_u64(version)?, version == 0));
+                    time = Some((decode_time(&mut payload, version)?, version == 0));
                 }
                 b"trun" => runs.push(Run::read(child.payload, &mut samples)?),
                 _ => extras.push(Extra {
@@ -175,7 +175,7 @@ impl Fragment {
         })?;
         let missing = |name: &[u8; 4]| Error::new(traf.at, ErrorKind::Missing(FourCc(*name)));
         let mut out = out.ok_or_else(|| missing(b"tfhd"))?;
-        (out.decode_time, out.wraps) = decode_time.ok_or_else(|| missing(b"tfdt"))?;
+        (out.decode_time, out.wraps) = time.ok_or_else(|| missing(b"tfdt"))?;
         (out.runs, out.extras) = (runs, extras);
         Ok(out)
     }
@@ -282,6 +282,16 @@ impl Run {
             samples,
         })
     }
+}
+
+/// A decode time that leaves room for sums.
+fn decode_time(payload: &mut Reader<'_>, version: u8) -> Result<u64, Error> {
+    let field = *payload;
+    let ticks = payload.u32_or_u64(version)?;
+    if ticks > limits::DECODE_TICKS_MAX {
+        return Err(field.error(ErrorKind::Invalid("a decode time that no clock reaches")));
+    }
+    Ok(ticks)
 }
 
 /// Where the bytes of one run lie: from the start of the moof, and how many.
@@ -393,6 +403,21 @@ mod tests {
         );
         let huge = TrafBytes::new(1, 0, &[&trun(0x100, u32::MAX, &[])]);
         assert!(failure(&moof(1, &[huge])).ends_with("sample count 4294967295 is above 16384"));
+    }
+
+    #[test]
+    fn times_leave_room_for_sums() {
+        let traf = |high: u32, low: u32| {
+            let mut traf = TrafBytes::new(1, 0, &[]);
+            traf.tfdt = vec![1 << 24, high, low];
+            moof(1, &[traf])
+        };
+        let most = read(&traf(1 << 30, 0)).unwrap().fragments[0].decode_time;
+        assert_eq!(most, limits::DECODE_TICKS_MAX);
+        assert_eq!(
+            failure(&traf(1 << 30, 1)),
+            "byte 160, moof/traf/tfdt: a decode time that no clock reaches"
+        );
     }
 
     #[test]

@@ -11,16 +11,19 @@ type Media = Vec<(Sample, Vec<u8>)>;
 /// Cuts tried in one chunk.
 const CUTS: usize = 4;
 
+/// In force until `data` brings another: video in track 1, audio in track 2.
+const HEADER: &[u8] = include_bytes!("../../../fixtures/corpus/cmaf_header/ffmpeg-cmaf-post-muxed");
+
 /// Parses `data`, resolves every chunk, cuts it, and compares samples and
 /// payload at each step with a model of where they lie.
 pub fn cmaf_resolve_cut(data: &[u8]) {
-    let mut header = None;
+    let mut header = header_of(HEADER);
     let mut chance = Chance::of(data);
     for event in parse([data].into_iter()).events {
-        match (event, &header) {
-            (Event::Header(new), _) => header = Some(new),
-            (Event::Chunk(chunk), Some(header)) => check(&chunk, header, &mut chance),
-            _ => {}
+        match event {
+            Event::Header(new) => header = new,
+            Event::Chunk(chunk) => check(&chunk, &header, &mut chance),
+            Event::End => {}
         }
     }
 }
@@ -61,10 +64,13 @@ fn check_cut(track: &TrackChunk, header: &Header, at: usize, whole: &Media) {
     assert!(media == *whole, "both halves are the whole");
     for (made, read) in [(&first, &first_again), (&second, &second_again)] {
         assert_eq!(made.samples, read.samples);
-        assert_eq!(
-            (made.decode_time, made.wraps),
-            (read.decode_time, read.wraps)
-        );
+        let turn = if made.wraps {
+            u64::from(u32::MAX)
+        } else {
+            u64::MAX
+        };
+        assert_eq!(made.decode_time & turn, read.decode_time);
+        assert_eq!(made.wraps, read.wraps);
         assert_eq!(made.duration, read.duration);
         assert_eq!(made.presentation_shift, read.presentation_shift);
         assert_eq!(

@@ -6,8 +6,9 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, process, thread};
 
 use headwater_fuzz::mutate::{Chance, mutate};
 use headwater_fuzz::{TARGETS, Target, corpus, target};
@@ -19,12 +20,17 @@ static MEMORY: memory::Counting = memory::Counting::new();
 
 /// A run that takes longer is a finding.
 const RUN_MAX: Duration = Duration::from_secs(2);
+/// A run that takes even longer is given up, and the process with it.
+const HANG: Duration = Duration::from_secs(20);
 /// A run that holds more bytes at once is a finding.
 const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Findings after which a target is given up.
 const FINDINGS_MAX: usize = 10;
 
 const USAGE: &str = "usage: headwater-fuzz list | <target> [--seconds N] [--seed N] [FILE...]";
+
+/// Runs begun, those of the corpus included.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 struct Arguments {
     target: &'static Target,
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    watch();
     let findings = if arguments.files.is_empty() {
         fuzz(&arguments)
     } else {
@@ -137,8 +144,24 @@ fn fuzz(arguments: &Arguments) -> std::io::Result<usize> {
     Ok(findings)
 }
 
+/// Ends the process when one run does not end: the same arguments come to the
+/// same run again.
+fn watch() {
+    thread::spawn(|| {
+        loop {
+            let before = BEGUN.load(Relaxed);
+            thread::sleep(HANG);
+            if before > 0 && BEGUN.load(Relaxed) == before {
+                eprintln!("run {before}, counted with the corpus, hangs");
+                process::exit(1);
+            }
+        }
+    });
+}
+
 /// What is wrong with a run, if anything is.
 fn finding(target: &Target, data: &[u8]) -> Option<String> {
+    BEGUN.fetch_add(1, Relaxed);
     let held = MEMORY.restart();
     let began = Instant::now();
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(data)));

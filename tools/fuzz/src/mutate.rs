@@ -154,7 +154,8 @@ fn nudge_word(data: &mut [u8], chance: &mut Chance) {
 }
 
 /// Drops, repeats, renames or resizes something that looks like a box, or sets
-/// one of its first fields.
+/// one of its first fields. Half of the time the boxes around it get the size
+/// that its loss or its repetition asks for.
 fn change_box(data: &mut Vec<u8>, chance: &mut Chance) {
     let named = |window: &[u8]| window[4..8].iter().all(u8::is_ascii_alphanumeric);
     let starts = data
@@ -166,16 +167,20 @@ fn change_box(data: &mut Vec<u8>, chance: &mut Chance) {
         return;
     }
     let at = *chance.pick(&starts);
-    let size = u32::from_be_bytes(data[at..at + 4].try_into().expect("four bytes")) as usize;
-    let end = at.saturating_add(size).min(data.len()).max(at + 8);
-    let set = |data: &mut Vec<u8>, at: usize, value: u32| {
-        if let Some(field) = data.get_mut(at..at + 4) {
-            field.copy_from_slice(&value.to_be_bytes());
-        }
-    };
+    let size = field(data, at);
+    let end = at.saturating_add(size as usize).min(data.len()).max(at + 8);
+    let fit = chance.below(2) == 0;
     match chance.below(6) {
-        0 => drop(data.drain(at..end)),
+        0 => {
+            if fit {
+                grow_around(data, &starts, at, end, -((end - at) as i64));
+            }
+            data.drain(at..end);
+        }
         1 => {
+            if fit {
+                grow_around(data, &starts, at, end, (end - at) as i64);
+            }
             let copied = data[at..end].to_vec();
             data.splice(end..end, copied);
         }
@@ -186,20 +191,35 @@ fn change_box(data: &mut Vec<u8>, chance: &mut Chance) {
         3 => set(
             data,
             at,
-            (size as u32)
-                .wrapping_add(chance.below(17) as u32)
-                .wrapping_sub(8),
+            size.wrapping_add(chance.below(17) as u32).wrapping_sub(8),
         ),
-        4 => {
-            let value = *chance.pick(&EDGES);
-            set(data, at + 8 + 4 * chance.below(8), value);
-        }
+        4 => set(data, at + 8 + 4 * chance.below(8), *chance.pick(&EDGES)),
         _ => {
-            let flags = 1u32 << chance.below(24);
-            if let Some(field) = data.get_mut(at + 8..at + 12) {
-                let word = u32::from_be_bytes(field.try_into().expect("four bytes")) ^ flags;
-                field.copy_from_slice(&word.to_be_bytes());
-            }
+            let flags = field(data, at + 8) ^ 1 << chance.below(24);
+            set(data, at + 8, flags);
+        }
+    }
+}
+
+/// The word at `at`, zero where there is none.
+fn field(data: &[u8], at: usize) -> u32 {
+    let bytes = data.get(at..).and_then(|rest| rest.first_chunk::<4>());
+    bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes))
+}
+
+fn set(data: &mut [u8], at: usize, value: u32) {
+    if let Some(field) = data.get_mut(at..at.saturating_add(4)) {
+        field.copy_from_slice(&value.to_be_bytes());
+    }
+}
+
+/// Adds `by` to the size of every box that begins before `at` and ends at `end`
+/// or later.
+fn grow_around(data: &mut [u8], starts: &[usize], at: usize, end: usize, by: i64) {
+    for start in starts.iter().take_while(|start| **start < at) {
+        let size = field(data, *start);
+        if start.saturating_add(size as usize) >= end && (size as usize) <= data.len() {
+            set(data, *start, (i64::from(size) + by) as u32);
         }
     }
 }
