@@ -37,7 +37,7 @@ fn sizes_both_ways(stage: &Stage) {
             (200, 100, false)
         );
     }
-    for len in [0, 1, 15_000, 17_000, 300_000, 5_000_000] {
+    for len in [0, 1, 15_000, 17_000, 300_000, 2_000_000] {
         assert!(
             client.get(&format!("/size/{len}")).body == pattern(len),
             "{len} bytes"
@@ -47,11 +47,11 @@ fn sizes_both_ways(stage: &Stage) {
             "{len} in pieces"
         );
     }
-    for len in [0, 1, 1023, 1024, 1025, 100_000, 5_000_000] {
+    for len in [0, 1, 1023, 1024, 1025, 100_000, 2_000_000] {
         let body = pattern(len);
-        assert!(client.put("/echo", &body).body == body, "{len} bytes back");
-        let want = format!("{len} {:016x}", checksum(SEED, &body));
-        assert_eq!(client.put("/sum", &body).body, want.into_bytes());
+        assert!(client.put("/echo", body).body == body, "{len} bytes back");
+        let want = format!("{len} {:016x}", checksum(SEED, body));
+        assert_eq!(client.put("/sum", body).body, want.into_bytes());
     }
     assert_eq!(client.get("/nothing").status, 404);
 }
@@ -68,7 +68,7 @@ fn pipelined_answers_are_in_order(stage: &Stage) {
 }
 
 fn a_client_that_does_not_read_is_not_read_either(stage: &Stage) {
-    const REQUESTS: u64 = 4000;
+    const REQUESTS: u64 = 1500;
     let before = stage.seen.requests.load(Ordering::SeqCst);
     let mut client = stage.connect();
     let mut writer = client.stream.try_clone().unwrap();
@@ -90,7 +90,7 @@ fn a_client_that_does_not_read_is_not_read_either(stage: &Stage) {
 }
 
 fn requests_behind_a_parked_one_wait_for_it(stage: &Stage) {
-    const BEHIND: usize = 6000;
+    const BEHIND: usize = 4000;
     let mut client = stage.connect();
     client.ask("/park");
     let mut writer = client.stream.try_clone().unwrap();
@@ -114,7 +114,7 @@ fn requests_behind_a_parked_one_wait_for_it(stage: &Stage) {
 }
 
 fn a_slow_reader_gets_every_byte(stage: &Stage) {
-    const LEN: usize = 30_000_000;
+    const LEN: usize = 12_000_000;
     let mut client = stage.connect();
     client.ask(&format!("/pieces/{LEN}"));
     for _ in 0..20 {

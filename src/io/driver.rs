@@ -88,12 +88,12 @@ impl<C: Core> Driver<C> {
     pub(crate) async fn run(mut self) -> io::Result<()> {
         let wake = PollableFd::new(Borrowed(self.hub.ring.wake().as_raw_fd()))?;
         let executor = glommio::executor();
-        let mut quiet = false;
         while !self.is_finished() {
+            let quiet = !self.turn()?;
             if quiet {
                 self.arm_timer();
             }
-            quiet = !self.turn(quiet)?;
+            // An armed timer is submitted by one more turn.
             if !quiet || self.hub.ring.has_unsubmitted() {
                 executor.yield_now().await;
             } else if self.hub.ring.sleep() {
@@ -109,8 +109,8 @@ impl<C: Core> Driver<C> {
     }
 
     /// One turn. Whether anything happened.
-    fn turn(&mut self, quiet: bool) -> io::Result<bool> {
-        let wait = self.turn_wait(quiet);
+    fn turn(&mut self) -> io::Result<bool> {
+        let wait = self.turn_wait();
         self.hub.ring.enter(wait)?;
         self.hub.now = self.clock.now();
         self.hub.counters.turns += 1;
@@ -140,8 +140,8 @@ impl<C: Core> Driver<C> {
     }
 
     /// How long the kernel may wait for a completion in this turn.
-    fn turn_wait(&self, quiet: bool) -> Duration {
-        if self.hub.has_ready() || quiet && self.timer.is_none() {
+    fn turn_wait(&self) -> Duration {
+        if self.hub.has_ready() {
             return Duration::ZERO;
         }
         self.wait.min(until(self.hub.now.mono, self.deadline()))
@@ -239,6 +239,10 @@ impl<C: Core> Driver<C> {
             self.hub.check_time(index as u32);
         }
         self.next_sweep = self.hub.now.mono.plus_ms(SWEEP_MS);
+        self.note_counters();
+    }
+
+    fn note_counters(&mut self) {
         self.hub.counters.open = self.hub.slots.open() as u64;
         self.hub.counters.cq_overflows = self.hub.ring.overflows();
         self.hub.counters.heartbeat_late_us_max = self.heartbeat.get();
@@ -269,6 +273,7 @@ impl<C: Core> Driver<C> {
 
     /// Gives everything back in the order in which the kernel lets go of it.
     fn shut(mut self) {
+        self.note_counters();
         self.hub.ring.quiesce();
         self.small.release(self.hub.ring.uring());
         self.large.release(self.hub.ring.uring());

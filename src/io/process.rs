@@ -316,7 +316,8 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     };
     let _ = report.send(Ok(()));
     drop(report);
-    let beat = |index| glommio::spawn_local(heartbeat(index, late.clone()));
+    let start = Instant::now();
+    let beat = |index| glommio::spawn_local(heartbeat(start, index, late.clone()));
     let heartbeats: Vec<_> = (1..=HEARTBEATS).map(beat).collect();
     let result = driver.run().await;
     for heartbeat in heartbeats {
@@ -357,15 +358,16 @@ fn assemble<C: Core, F: Fn(Identity) -> C>(
 }
 
 /// Beats for ever, in its turn, and notes the most a beat was late, in
-/// microseconds.
-async fn heartbeat(index: u32, late: Rc<Cell<u64>>) {
-    let mut span = HEARTBEAT * index;
+/// microseconds. Late beats keep their place in the round, or all would beat at
+/// once after the first stall.
+async fn heartbeat(start: Instant, index: u32, late: Rc<Cell<u64>>) {
+    let mut due = start + HEARTBEAT * index;
     loop {
-        let before = Instant::now();
-        glommio::timer::sleep(span).await;
-        let over = before.elapsed().saturating_sub(span).as_micros() as u64;
-        late.set(late.get().max(over));
-        span = HEARTBEAT * HEARTBEATS;
+        glommio::timer::sleep(due.saturating_duration_since(Instant::now())).await;
+        let over = due.elapsed();
+        late.set(late.get().max(over.as_micros() as u64));
+        let round = HEARTBEAT * HEARTBEATS;
+        due += round * (1 + (over.as_nanos() / round.as_nanos()) as u32);
     }
 }
 

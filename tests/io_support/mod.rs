@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use headwater::http::reply::{Cache, Reply, ReplyBuilder};
@@ -82,9 +82,18 @@ pub(crate) fn checksum(sum: u64, bytes: &[u8]) -> u64 {
 
 pub(crate) const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// Byte `at` of every pattern.
-pub(crate) fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
+/// Bytes of the longest pattern.
+const PATTERN_BYTES: usize = 32 << 20;
+
+/// The first bytes of the one pattern there is.
+pub(crate) fn pattern(len: usize) -> &'static [u8] {
+    static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
+    let make = || {
+        (0..PATTERN_BYTES)
+            .map(|at| (at * 31 + at / 251) as u8)
+            .collect()
+    };
+    &PATTERN.get_or_init(make)[..len]
 }
 
 impl Script {
@@ -138,10 +147,10 @@ impl Script {
             }
             ["size", len] => {
                 let body = pattern(len.parse().expect("a length"));
-                self.respond(exchange, body.into());
+                self.respond(exchange, bytes::Bytes::from_static(body).into());
             }
             ["pieces", len] => {
-                let body = bytes::Bytes::from(pattern(len.parse().expect("a length")));
+                let body = bytes::Bytes::from_static(pattern(len.parse().expect("a length")));
                 let mut rope = Rope::new();
                 for at in (0..body.len()).step_by(5000) {
                     rope.push(body.slice(at..body.len().min(at + 5000)));
