@@ -306,7 +306,9 @@ impl Segmenter {
         if ends == Ends::Yes {
             self.close(out);
         } else if any && self.targets.part_us.is_some() {
-            let next_part = self.parts.hint(open.end_ticks());
+            // A part that is kept back is the next to be listed.
+            let held = self.held.as_ref().map(|part| part.number);
+            let next_part = held.unwrap_or_else(|| self.parts.hint(open.end_ticks()));
             let segment = Arc::new(open.clone());
             out.changes.push(Change::Open {
                 track: out.track,

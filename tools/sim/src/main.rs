@@ -11,12 +11,14 @@ const USAGE: &str = "headwater-sim: runs the origin in simulated worlds
   --seeds A..B        worlds A up to, not including, B
   --until-failure     worlds from 0, or from --seed, until one fails
   --aloud             print all history
+  --all               go on after a failure, a line for each
 ";
 
 struct Options {
     from: u64,
     to: u64,
     aloud: bool,
+    all: bool,
 }
 
 fn main() -> ExitCode {
@@ -25,7 +27,7 @@ fn main() -> ExitCode {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
-    let mut segments = 0;
+    let (mut segments, mut failures) = (0, 0);
     for seed in options.from..options.to {
         match catch_unwind(AssertUnwindSafe(|| run(seed, options.aloud))) {
             Ok(outcome) if outcome.failure.is_none() => {
@@ -41,20 +43,31 @@ fn main() -> ExitCode {
                 );
             }
             Ok(outcome) => {
-                show(seed, &outcome);
-                return ExitCode::FAILURE;
+                failures += 1;
+                show(seed, &outcome, options.all);
             }
             Err(_) => {
+                failures += 1;
                 println!("seed {seed}: PANIC, see above; repeat with --seed {seed} --aloud");
-                return ExitCode::FAILURE;
             }
         }
+        if failures > 0 && !options.all {
+            return ExitCode::FAILURE;
+        }
+    }
+    if failures > 0 {
+        println!("{failures} seeds failed");
+        return ExitCode::FAILURE;
     }
     println!("all good, {segments} segments compared");
     ExitCode::SUCCESS
 }
 
-fn show(seed: u64, outcome: &Outcome) {
+fn show(seed: u64, outcome: &Outcome, briefly: bool) {
+    if briefly {
+        let what = outcome.failure.as_ref().map_or("", |(what, _)| what);
+        return println!("seed {seed}: FAILED: {}", what.lines().next().unwrap_or_default());
+    }
     println!("seed {seed}: FAILED\n{:#?}", outcome.plan);
     if let Some((what, lines)) = &outcome.failure {
         lines.iter().for_each(|line| println!("{line}"));
@@ -67,6 +80,7 @@ fn parse(arguments: &[String]) -> Option<Options> {
         from: 0,
         to: 0,
         aloud: false,
+        all: false,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -82,6 +96,7 @@ fn parse(arguments: &[String]) -> Option<Options> {
             }
             "--until-failure" => options.to = u64::MAX,
             "--aloud" => options.aloud = true,
+            "--all" => options.all = true,
             _ => return None,
         }
     }

@@ -81,7 +81,6 @@ impl Origin {
             let identity = Identity {
                 id: ShardId(id),
                 count: plan.shards,
-                epoch: 0x5eed,
             };
             Shard::new(identity, Arc::clone(&settings))
         };

@@ -87,8 +87,8 @@ impl Bytes {
         let mut first = None;
         for chunk in &chunks {
             let stamp = track.chunk(ledger, fetched.body, chunk)?;
-            let sent = ledger_chunk(ledger, stamp)?;
-            ticks += sent.2 * chunk.samples.len() as u64;
+            let sent = origin_of(ledger, stamp)?;
+            ticks += sent.sample_ticks * chunk.samples.len() as u64;
             first.get_or_insert((stamp, sent));
         }
         let Some((stamp, sent)) = first else {
@@ -98,7 +98,7 @@ impl Bytes {
         if !troubled && chunks[0].samples[0].sync == Some(false) {
             return Err("a segment that begins with a sample that isn't sync".into());
         }
-        let media_us = (u128::from(ticks) * 1_000_000 / u128::from(sent.3)) as u64;
+        let media_us = (u128::from(ticks) * 1_000_000 / u128::from(sent.timescale)) as u64;
         // A gap part inside a segment lasts without having samples.
         let gaps = segment.parts.iter().any(|part| part.gap);
         if !troubled && !gaps && media_us.abs_diff(segment.duration_us) > DURATION_ROUNDING_US {
@@ -121,7 +121,7 @@ impl Bytes {
             }
         }
         if !troubled && let Some(wall_us) = segment.wall_us {
-            let at = (i128::from(sent.0) * 1_000_000 / i128::from(sent.3)) as i64;
+            let at = (i128::from(sent.decode_time) * 1_000_000 / i128::from(sent.timescale)) as i64;
             let key = (stamp.channel, stamp.session, fetched.discontinuity);
             let anchor = *self.anchors.entry(key).or_insert(wall_us - at);
             if (wall_us - at - anchor).abs() > ANCHOR_ROUNDING_US {
@@ -135,24 +135,32 @@ impl Bytes {
     }
 }
 
-/// tfdt, bytes, ticks a sample and timescale of the chunk that begins with a
-/// sample.
-type SentChunk = (u64, Option<(usize, u64)>, u64, u32);
+/// What the ledger says of the sample a chunk begins with.
+struct Origin {
+    /// Its decode time.
+    decode_time: u64,
+    /// Samples, length and hash of the sent chunk, if the sample began one.
+    whole: Option<(u64, usize, u64)>,
+    sample_ticks: u64,
+    timescale: u32,
+}
 
-fn ledger_chunk(ledger: &Ledger, stamp: Stamp) -> Result<SentChunk, String> {
+fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
     let (channel, track) = (usize::from(stamp.channel), usize::from(stamp.track));
     let session = ledger.session(channel, track, stamp.session);
     let session = session.ok_or(format!("{stamp:?} is of no session"))?;
-    let sent = session
-        .chunks
-        .get(&stamp.number)
-        .ok_or(format!("no chunk began with {stamp:?}"))?;
-    Ok((
-        sent.decode_time,
-        sent.bytes,
-        u64::from(session.sample_ticks),
-        session.timescale,
-    ))
+    let sent = session.chunks.range(..=stamp.number).next_back();
+    let (first, sent) = sent
+        .filter(|(first, sent)| stamp.number < *first + sent.count)
+        .ok_or(format!("no chunk that was sent holds {stamp:?}"))?;
+    let sample_ticks = u64::from(session.sample_ticks);
+    let begins = *first == stamp.number;
+    Ok(Origin {
+        decode_time: sent.decode_time + (stamp.number - first) * sample_ticks,
+        whole: sent.bytes.filter(|_| begins).map(|(len, hash)| (sent.count, len, hash)),
+        sample_ticks,
+        timescale: session.timescale,
+    })
 }
 
 impl TrackModel {
@@ -165,20 +173,19 @@ impl TrackModel {
             .collect();
         let stamps = stamps?;
         let first = *stamps.first().ok_or("a chunk without samples")?;
-        let (decode_time, bytes, ..) = ledger_chunk(ledger, first)?;
-        if let Some((len, hash)) = bytes {
+        let origin = origin_of(ledger, first)?;
+        // A chunk that was cut to fit a part has other boxes around its samples.
+        if let Some((count, len, hash)) = origin.whole
+            && count == stamps.len() as u64
+        {
             let own = &body[chunk.at..chunk.at + chunk.len];
             if (own.len(), fnv(FNV_START, own)) != (len, hash) {
-                return Err(format!(
-                    "the chunk of {first:?} isn't the {len} bytes that were sent"
-                ));
+                return Err(format!("the chunk of {first:?} isn't the {len} bytes that were sent"));
             }
         }
+        let decode_time = origin.decode_time;
         if chunk.decode_time != decode_time && chunk.decode_time != decode_time & 0xffff_ffff {
-            return Err(format!(
-                "{first:?} is at {}, not {decode_time}",
-                chunk.decode_time
-            ));
+            return Err(format!("{first:?} is at {}, not {decode_time}", chunk.decode_time));
         }
         for stamp in stamps {
             self.sample(ledger, stamp)?;

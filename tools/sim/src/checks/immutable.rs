@@ -196,7 +196,8 @@ impl TrackModel {
     fn hints(&mut self, media: &Media) -> Result<(), String> {
         let mut last: Option<&Part> = None;
         for segment in media.all() {
-            if segment.parts.is_empty() {
+            // Where media is missing or time breaks, the hint is given up.
+            if segment.parts.is_empty() || segment.gap || segment.discontinuity {
                 last = None;
             }
             for part in &segment.parts {
