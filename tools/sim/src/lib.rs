@@ -161,6 +161,7 @@ fn finish(sim: &mut Sim) {
         }
     }
     sim.world.draining = true;
+    sim.world.checks.reload.draining = true;
     sim.world.drain();
     sim.run(sim.world.now + bound_ns(slowest));
     let world = &mut sim.world;

@@ -66,7 +66,10 @@ fn main() -> ExitCode {
 fn show(seed: u64, outcome: &Outcome, briefly: bool) {
     if briefly {
         let what = outcome.failure.as_ref().map_or("", |(what, _)| what);
-        return println!("seed {seed}: FAILED: {}", what.lines().next().unwrap_or_default());
+        return println!(
+            "seed {seed}: FAILED: {}",
+            what.lines().next().unwrap_or_default()
+        );
     }
     println!("seed {seed}: FAILED\n{:#?}", outcome.plan);
     if let Some((what, lines)) = &outcome.failure {

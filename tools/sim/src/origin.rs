@@ -463,9 +463,13 @@ impl World {
     fn carry_out(&mut self, shard: u16, effect: Effect, undelivered: &mut Vec<(ShardId, Letter)>) {
         match effect {
             Effect::Continue { exchange } => {
-                if let Some(conn) = self.conn_of(exchange) {
-                    self.deliver(conn, b"HTTP/1.1 100 Continue\r\n\r\n");
-                }
+                let Some(conn) = self.conn_of(exchange) else {
+                    return;
+                };
+                let held = self.origin.conns.get_mut(&conn);
+                let connection = held.and_then(|held| held.connection.as_mut());
+                let bytes = connection.expect("it isn't on its way").respond_continue();
+                self.deliver(conn, &bytes);
             }
             Effect::Respond { exchange, reply } => self.respond(shard, exchange, &reply),
             Effect::Abort { exchange } => {

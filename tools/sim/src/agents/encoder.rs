@@ -590,7 +590,7 @@ impl Encoder {
                     let ended = (!answers.ended.is_empty()).then(|| answers.ended.remove(0));
                     let good = (200..300).contains(&response.status);
                     let late = ended.is_some_and(|at| world.now > at + ANSWER_NS_MAX);
-                    if self.plan.healthy && (!good || late || ended.is_none()) {
+                    if self.plan.healthy && !world.draining && (!good || late || ended.is_none()) {
                         let status = response.status;
                         let body = String::from_utf8_lossy(&response.body).into_owned();
                         world.fail(format!("the healthy encoder of {name} gets {status} {body:?}, late {late}, asked {}", ended.is_some()));

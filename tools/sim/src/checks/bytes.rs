@@ -157,7 +157,10 @@ fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
     let begins = *first == stamp.number;
     Ok(Origin {
         decode_time: sent.decode_time + (stamp.number - first) * sample_ticks,
-        whole: sent.bytes.filter(|_| begins).map(|(len, hash)| (sent.count, len, hash)),
+        whole: sent
+            .bytes
+            .filter(|_| begins)
+            .map(|(len, hash)| (sent.count, len, hash)),
         sample_ticks,
         timescale: session.timescale,
     })
@@ -180,12 +183,17 @@ impl TrackModel {
         {
             let own = &body[chunk.at..chunk.at + chunk.len];
             if (own.len(), fnv(FNV_START, own)) != (len, hash) {
-                return Err(format!("the chunk of {first:?} isn't the {len} bytes that were sent"));
+                return Err(format!(
+                    "the chunk of {first:?} isn't the {len} bytes that were sent"
+                ));
             }
         }
         let decode_time = origin.decode_time;
         if chunk.decode_time != decode_time && chunk.decode_time != decode_time & 0xffff_ffff {
-            return Err(format!("{first:?} is at {}, not {decode_time}", chunk.decode_time));
+            return Err(format!(
+                "{first:?} is at {}, not {decode_time}",
+                chunk.decode_time
+            ));
         }
         for stamp in stamps {
             self.sample(ledger, stamp)?;

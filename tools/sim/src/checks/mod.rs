@@ -107,6 +107,19 @@ impl Checks {
             return Ok(());
         };
         let context = |error: String| format!("{target} on shard {}: {error}", exchange.shard);
+        if target
+            .split('?')
+            .next()
+            .is_some_and(|path| path.contains('%'))
+        {
+            // No name has one: any refusal will do.
+            let found = reply.status < 400;
+            return if found {
+                Err(context("found".into()))
+            } else {
+                Ok(())
+            };
+        }
         if live.is_media_playlist() {
             return self
                 .playlist(now, exchange, live, reply, body)
@@ -118,6 +131,7 @@ impl Checks {
             200 if body.is_empty() => Err("an object without bytes".into()),
             200 => self.immutable.named(path, body),
             206 | 304 | 416 => Ok(()),
+            503 if self.reload.draining => Ok(()),
             status => self.immutable.missing(exchange.shard, path, status),
         }
         .map_err(context)

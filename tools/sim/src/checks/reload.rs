@@ -86,6 +86,8 @@ pub struct Doubt {
 /// See the module's head.
 pub struct Reload {
     strict: bool,
+    /// The origin has been told to stop: it may refuse everything.
+    pub draining: bool,
     /// Refusals to look into.
     pub doubts: Vec<Doubt>,
 }
@@ -100,6 +102,7 @@ impl Reload {
     pub fn new(plan: &Plan) -> Self {
         Self {
             strict: plan.settings.strict_part_limit,
+            draining: false,
             doubts: Vec::new(),
         }
     }
@@ -146,7 +149,7 @@ impl Reload {
         let target = exchange.get_target().unwrap_or_default();
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let Some(known) = known else {
-            let sound = [400, 404, 503].contains(&status);
+            let sound = [304, 400, 404, 503].contains(&status);
             return if sound {
                 Ok(())
             } else {
@@ -166,6 +169,7 @@ impl Reload {
                 });
                 Ok(())
             }
+            (503, _) if self.draining => Ok(()),
             (503, _) if held + SLACK_NS >= HOLD_TARGETS * known.target_s * SECOND => Ok(()),
             _ => Err(format!("{status} after {} ms for {ask:?}", held / MS)),
         }
