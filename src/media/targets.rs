@@ -32,6 +32,7 @@ pub(crate) struct Priming {
     begins: Option<u64>,
     end: u64,
     chunk_ticks_max: u64,
+    sample_ticks_max: u32,
     /// Whole segments seen, and the longest of them.
     segments: u32,
     segment_ticks: u64,
@@ -76,6 +77,8 @@ impl Priming {
         self.epoch = (chunk.decode_time / u64::from(scale.get())).abs_diff(wall_s) < 86_400;
         self.end = chunk.decode_time + chunk.duration;
         self.chunk_ticks_max = self.chunk_ticks_max.max(chunk.duration);
+        let longest = chunk.samples.iter().map(|sample| sample.duration).max();
+        self.sample_ticks_max = self.sample_ticks_max.max(longest.unwrap_or(0));
         self.bytes += chunk.bytes.len() as u64;
         self.early.push(Early::Chunk(now, Box::new(incoming)));
         Ok(())
@@ -135,8 +138,9 @@ pub(crate) fn settle<'a>(
     let segment_s = (segment_us - 100_000).div_euclid(1_000_000) + 1;
     let part_us = match policy.part_ms {
         Some(ms) => Some(ms as i64 * 1000),
-        None => learn_part_us(tracks),
+        None => learn_part_us(tracks.clone()),
     };
+    let part_us = part_us.map(|us| whole_frames_us(us, tracks));
     let round = |us: i64| (us.min(i64::from(u32::MAX) - 10) as u32).div_ceil(10) * 10;
     Targets {
         segment_s: segment_s.clamp(1, 3600) as u32,
@@ -157,6 +161,24 @@ fn learn_part_us<'a>(tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)
     } else {
         longest
     })
+}
+
+/// `part_us` raised to a whole number of frames. Parts are whole frames and at
+/// least 85 % of their target: 200 ms would hold 5 frames of 33.37 ms and be
+/// short, 200.2 ms holds 6.
+fn whole_frames_us<'a>(
+    part_us: i64,
+    tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)>,
+) -> i64 {
+    let videos = tracks.filter(|(header, seen)| {
+        header.kind == Kind::Video && seen.sample_ticks_max > 0
+    });
+    let raised = videos.map(|(header, seen)| {
+        let frame = i64::from(seen.sample_ticks_max);
+        let ticks = -rescale_floor(-part_us, 1_000_000, header.timescale.get());
+        us((ticks + frame - 1).div_euclid(frame).saturating_mul(frame) as u64, header)
+    });
+    raised.max().unwrap_or(part_us)
 }
 
 /// Microseconds, rounded up.

@@ -41,6 +41,14 @@ impl Shard {
                 return self.desk.text(exchange, 403, message, now.wall);
             }
         }
+        if !matches!(
+            request.method,
+            Method::Put | Method::Post | Method::Delete
+        ) {
+            let allow = "PUT, POST, DELETE, OPTIONS";
+            let reply = Reply::method_not_allowed(allow, now.wall);
+            return self.desk.respond(exchange, Rc::new(reply));
+        }
         let home = self.home_of(name);
         if home != self.identity.id {
             self.desk
@@ -48,14 +56,8 @@ impl Shard {
                 .push_back(Effect::Move { exchange, to: home });
             return;
         }
-        match request.method {
-            Method::Put | Method::Post => {}
-            Method::Delete => return self.sink(now, exchange, request),
-            _ => {
-                let allow = "PUT, POST, DELETE, OPTIONS";
-                let reply = Reply::method_not_allowed(allow, now.wall);
-                return self.desk.respond(exchange, Rc::new(reply));
-            }
+        if request.method == Method::Delete {
+            return self.sink(now, exchange, request);
         }
         if request.content_range {
             let message = "Content-Range: appending to an object is not supported";

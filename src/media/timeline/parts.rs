@@ -115,8 +115,12 @@ impl PartBuilder {
                         queue.push_front(tail);
                         queue.push_front(head);
                     }
-                    Err(reason) => {
+                    // Not even one sample fits behind what there is.
+                    Err(_) if self.ticks > 0 => {
                         out.extend(self.close());
+                        queue.push_front(next);
+                    }
+                    Err(reason) => {
                         self.append(next);
                         out.extend(self.close());
                         complaint = Some(reason);
@@ -145,19 +149,31 @@ impl PartBuilder {
         Some(Arc::new(part))
     }
 
-    /// A part without media.
-    pub(super) fn gap(&mut self, start: i64, ticks: u64) -> Arc<Part> {
+    /// Whether no part is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ticks == 0
+    }
+
+    /// Parts without media for `start..start + ticks`, none over the target; at
+    /// least one.
+    pub(super) fn gap(&mut self, start: i64, ticks: u64) -> Vec<Arc<Part>> {
         assert_eq!(self.ticks, 0, "a gap follows a closed part");
-        let number = self.number_at(start);
-        self.next_number = number + 1;
-        Arc::new(Part {
-            number,
-            start_ticks: start,
-            duration_ticks: ticks,
-            independent: false,
-            gap: true,
-            body: Rope::new(),
-        })
+        let longest = self.target.unwrap_or(ticks).max(1);
+        let count = ticks.div_ceil(longest).max(1);
+        let parts = (0..count).map(|index| {
+            let start = start + (index * longest) as i64;
+            let number = self.number_at(start);
+            self.next_number = number + 1;
+            Arc::new(Part {
+                number,
+                start_ticks: start,
+                duration_ticks: longest.min(ticks - index * longest),
+                independent: false,
+                gap: true,
+                body: Rope::new(),
+            })
+        });
+        parts.collect()
     }
 
     /// Number of the part that starts at channel time `end`, the end of all

@@ -173,10 +173,11 @@ impl Segmenter {
             };
             let end = end.min(at + self.longest());
             self.begin(clock, header, at, 0, out);
-            let part = self.parts.gap(at, (end - at) as u64);
+            let parts = self.parts.gap(at, (end - at) as u64);
             let open = self.open.as_mut().expect("just begun");
             open.gap = true;
-            self.held = Some(part);
+            open.duration_ticks = (end - at) as u64;
+            open.parts = parts;
             self.close(out);
             at = end;
         }
@@ -257,7 +258,7 @@ impl Segmenter {
         out.complaints
             .extend(self.parts.push(&header.track, chunk, &mut made));
         let ends = self.ends(end, step, explicit);
-        if ends != Ends::No {
+        if ends == Ends::Yes {
             made.extend(self.parts.close());
         }
         out.parts += made.len() as u64;
@@ -294,7 +295,9 @@ impl Segmenter {
 
     fn publish(&mut self, made: Vec<Arc<Part>>, ends: Ends, out: &mut Output) {
         let mut ready: Vec<_> = self.held.take().into_iter().chain(made).collect();
-        if ends != Ends::No {
+        // What is under way stays so until the end is certain: a part closed on
+        // a guess would be too short.
+        if ends != Ends::No && self.parts.is_empty() {
             self.held = ready.pop();
         }
         let open = self.open.as_mut().expect("a segment is open");
@@ -306,7 +309,9 @@ impl Segmenter {
         if ends == Ends::Yes {
             self.close(out);
         } else if any && self.targets.part_us.is_some() {
-            let next_part = self.parts.hint(open.end_ticks());
+            // A part that is kept back is the next to be listed.
+            let held = self.held.as_ref().map(|part| part.number);
+            let next_part = held.unwrap_or_else(|| self.parts.hint(open.end_ticks()));
             let segment = Arc::new(open.clone());
             out.changes.push(Change::Open {
                 track: out.track,
@@ -338,11 +343,11 @@ impl Segmenter {
         while !first && self.breaks + 1 < number {
             self.breaks += 1;
             let gap = self.segment(clock, header, msn, (start, 0), true);
-            let part = self.parts.gap(start, 0);
+            let parts = self.parts.gap(start, 0);
             let next_part = self.parts.hint(start);
             let segment = Arc::new(Segment {
                 gap: true,
-                parts: vec![part],
+                parts,
                 ..gap
             });
             out.changes.push(Change::Close {

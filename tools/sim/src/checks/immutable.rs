@@ -1,0 +1,265 @@
+//! What is listed never changes, numbers only rise, the window only moves
+//! forward, and a name keeps its bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::client::resolve;
+use crate::m3u8::{Media, Part, Segment};
+use crate::prng::{FNV_START, fnv};
+
+/// See the module's head.
+#[derive(Default)]
+pub struct Immutable {
+    /// Length and hash of every object ever given, by path.
+    objects: BTreeMap<String, (usize, u64)>,
+    /// What the newest playlists of a shard list, by (shard, playlist).
+    listed: BTreeMap<(u16, String), BTreeSet<String>>,
+    tracks: BTreeMap<String, TrackModel>,
+    /// Target duration and server control by channel.
+    constants: BTreeMap<String, (u64, Option<String>)>,
+}
+
+#[derive(Default)]
+struct TrackModel {
+    segments: BTreeMap<u64, Known>,
+    /// Parts by (msn, index).
+    parts: BTreeMap<(u64, u64), Part>,
+    /// The hint that stood behind a part, by the URI of the part.
+    hints: BTreeMap<String, String>,
+    part_target: Option<Option<u64>>,
+    /// Media sequence, discontinuity sequence and edge by shard.
+    shards: BTreeMap<u16, (u64, u64, Option<(u64, u64)>, bool)>,
+    /// Every URI and where it stands, so that none stands twice.
+    places: BTreeMap<String, (u64, Option<u64>)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    uri: String,
+    duration_us: u64,
+    wall_us: Option<i64>,
+    discontinuity: bool,
+    discontinuity_number: Option<u64>,
+    gap: bool,
+    map: Option<String>,
+}
+
+impl Immutable {
+    /// An object was given whole.
+    pub fn named(&mut self, path: &str, body: &[u8]) -> Result<(), String> {
+        let seen = (body.len(), fnv(FNV_START, body));
+        let known = *self.objects.entry(path.to_owned()).or_insert(seen);
+        if known == seen {
+            return Ok(());
+        }
+        Err(format!(
+            "bytes under a name changed: {known:?} and {seen:?}"
+        ))
+    }
+
+    /// An object was refused.
+    pub fn missing(&self, shard: u16, path: &str, status: u16) -> Result<(), String> {
+        if ![404, 410, 425, 503].contains(&status) {
+            return Err(format!("status {status} for an object"));
+        }
+        let mut lists = self.listed.iter().filter(|((at, _), _)| *at == shard);
+        match lists.find(|(_, paths)| paths.contains(path)) {
+            Some(((_, playlist), _)) => Err(format!("{status} for what {playlist} lists")),
+            None => Ok(()),
+        }
+    }
+
+    /// A shard gave a playlist.
+    pub fn listed(
+        &mut self,
+        shard: u16,
+        channel: &str,
+        path: &str,
+        media: &Media,
+    ) -> Result<(), String> {
+        let constants = (media.target_s, media.server_control.clone());
+        let known = self
+            .constants
+            .entry(channel.to_owned())
+            .or_insert_with(|| constants.clone());
+        if *known != constants {
+            return Err(format!(
+                "targets of the channel changed: {known:?}, {constants:?}"
+            ));
+        }
+        let uris = media.all().flat_map(|segment| {
+            let whole = Some(&segment.uri).filter(|uri| !uri.is_empty() && !segment.gap);
+            let parts = segment
+                .parts
+                .iter()
+                .filter(|part| !part.gap)
+                .map(|part| &part.uri);
+            whole.into_iter().chain(parts).chain(&segment.map)
+        });
+        let uris = uris.map(|uri| resolve(path, uri)).collect();
+        self.listed.insert((shard, path.to_owned()), uris);
+        let track = self.tracks.entry(path.to_owned()).or_default();
+        track.advance(shard, media)?;
+        let mut number = media
+            .skipped
+            .is_none()
+            .then_some(media.discontinuity_sequence);
+        for segment in media.all() {
+            number = number.map(|number| number + u64::from(segment.discontinuity));
+            track.segment(segment, number)?;
+        }
+        track.hints(media)
+    }
+}
+
+impl TrackModel {
+    fn advance(&mut self, shard: u16, media: &Media) -> Result<(), String> {
+        let target = *self.part_target.get_or_insert(media.part_target_us);
+        if target != media.part_target_us {
+            return Err(format!(
+                "part target {target:?} became {:?}",
+                media.part_target_us
+            ));
+        }
+        let now = (
+            media.media_sequence,
+            media.discontinuity_sequence,
+            media.edge(),
+            media.ended,
+        );
+        let then = self.shards.insert(shard, now).unwrap_or_default();
+        // The part index of an edge counts only what is printed.
+        let edge = |edge: Option<(u64, u64)>| edge.map(|edge| edge.0);
+        if now.0 < then.0 || now.1 < then.1 || edge(now.2) < edge(then.2) || then.3 && !now.3 {
+            return Err(format!("went back from {then:?} to {now:?}"));
+        }
+        match (media.full(), media.open.parts.is_empty()) {
+            (Some(full), false) if media.open.msn != full + 1 => {
+                Err(format!("{} follows {full}", media.open.msn))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn segment(&mut self, segment: &Segment, number: Option<u64>) -> Result<(), String> {
+        let msn = segment.msn;
+        for (index, part) in segment.parts.iter().enumerate() {
+            let at = (msn, index as u64);
+            let known = self.parts.entry(at).or_insert_with(|| part.clone());
+            if known != part {
+                return Err(format!("part {at:?} was {known:?} and is {part:?}"));
+            }
+            self.place(&part.uri, (msn, Some(index as u64)))?;
+        }
+        if segment.uri.is_empty() {
+            return Ok(());
+        }
+        self.place(&segment.uri, (msn, None))?;
+        let seen = Known {
+            uri: segment.uri.clone(),
+            duration_us: segment.duration_us,
+            wall_us: segment.wall_us,
+            discontinuity: segment.discontinuity,
+            discontinuity_number: number,
+            gap: segment.gap,
+            map: segment.map.clone(),
+        };
+        let known = self.segments.entry(msn).or_insert_with(|| seen.clone());
+        // A delta leaves out what stands in the skipped part.
+        let map = known.map.clone().or(seen.map.clone());
+        let number = known.discontinuity_number.or(seen.discontinuity_number);
+        known.map.clone_from(&map);
+        known.discontinuity_number = number;
+        let seen = Known {
+            map: seen.map.or(map),
+            discontinuity_number: seen.discontinuity_number.or(number),
+            ..seen
+        };
+        if *known != seen {
+            return Err(format!("segment {msn} was {known:?} and is {seen:?}"));
+        }
+        if seen.wall_us.is_none() {
+            return Err(format!("segment {msn} has no date"));
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, uri: &str, place: (u64, Option<u64>)) -> Result<(), String> {
+        let known = *self.places.entry(uri.to_owned()).or_insert(place);
+        if known == place {
+            return Ok(());
+        }
+        Err(format!("{uri} stands at {known:?} and at {place:?}"))
+    }
+
+    /// A hint is what comes to be listed behind the part it followed.
+    fn hints(&mut self, media: &Media) -> Result<(), String> {
+        let mut last: Option<&Part> = None;
+        for segment in media.all() {
+            // Where media is missing or time breaks, the hint is given up.
+            if segment.parts.is_empty() || segment.gap || segment.discontinuity {
+                last = None;
+            }
+            for part in &segment.parts {
+                let hinted = last.and_then(|last| self.hints.get(&last.uri));
+                if let Some(hinted) = hinted
+                    && *hinted != part.uri
+                {
+                    return Err(format!("{hinted} was hinted and {} came", part.uri));
+                }
+                last = Some(part);
+            }
+        }
+        if let (Some(last), Some(hint)) = (last, media.part_hints.first()) {
+            self.hints.insert(last.uri.clone(), hint.clone());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn playlist(msn: u64, duration_us: u64) -> Media {
+        let segment = Segment {
+            msn,
+            uri: format!("s{msn}"),
+            duration_us,
+            wall_us: Some(0),
+            ..Segment::default()
+        };
+        Media {
+            media_sequence: msn,
+            target_s: 2,
+            segments: vec![segment],
+            ..Media::default()
+        }
+    }
+
+    #[test]
+    fn changes_steps_back_and_new_bytes_are_seen() {
+        let mut check = Immutable::default();
+        assert_eq!(
+            check.listed(0, "a", "/live/a/v.m3u8", &playlist(5, 7)),
+            Ok(())
+        );
+        assert!(
+            check
+                .listed(1, "a", "/live/a/v.m3u8", &playlist(5, 8))
+                .is_err()
+        );
+        assert!(
+            check
+                .listed(0, "a", "/live/a/v.m3u8", &playlist(4, 7))
+                .is_err()
+        );
+        assert_eq!(check.named("x", b"1"), Ok(()));
+        assert!(check.named("x", b"2").is_err());
+        let moved = Media {
+            target_s: 3,
+            ..playlist(6, 7)
+        };
+        assert!(check.listed(0, "a", "/live/a/v.m3u8", &moved).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! Nobody waits for what is already there, nor beyond the bound.
+
+use std::collections::BTreeMap;
+
+use headwater::shard::ExchangeId;
+
+use crate::checks::reload::{Ask, bound_ns};
+use crate::checks::{Checks, Live};
+use crate::origin::Exchange;
+use crate::world::MS;
+
+/// A due request is answered within this: the shard may need a turn more.
+const DUE_NS_MAX: u64 = 20 * MS;
+
+/// See the module's head.
+#[derive(Default)]
+pub struct Parked {
+    due_since: BTreeMap<ExchangeId, u64>,
+}
+
+impl Checks {
+    /// Looks at every open exchange.
+    pub fn look_at_parked(
+        &mut self,
+        now: u64,
+        exchanges: &BTreeMap<ExchangeId, Exchange>,
+    ) -> Result<(), String> {
+        let due_since = std::mem::take(&mut self.parked.due_since);
+        for (id, exchange) in exchanges.iter().filter(|(_, exchange)| !exchange.answered) {
+            let Some(target) = exchange.get_target() else {
+                continue;
+            };
+            let live = Live::of(target);
+            let target_s = live.and_then(|live| self.target_s(live.channel));
+            let held = now - exchange.opened;
+            if held > bound_ns(target_s) {
+                let (shard, ms) = (exchange.shard, held / MS);
+                return Err(format!("{target} is held on shard {shard} for {ms} ms"));
+            }
+            let Some(live) = live.filter(Live::is_media_playlist) else {
+                continue;
+            };
+            let path = target.split('?').next().unwrap_or(target);
+            let Some(media) = self.newest(exchange.shard, path) else {
+                continue;
+            };
+            let Some(ask) = Ask::of(live.query) else {
+                continue;
+            };
+            if let Ask::At { msn, .. } = ask
+                && let Some(full) = media.full()
+                && msn > full.saturating_add(3)
+            {
+                return Err(format!(
+                    "{target} is held though {full} is the newest whole segment"
+                ));
+            }
+            if !ask.is_met(media) {
+                continue;
+            }
+            let since = due_since.get(id).copied().unwrap_or(now);
+            if now - since > DUE_NS_MAX {
+                let (shard, edge) = (exchange.shard, media.edge());
+                return Err(format!(
+                    "{target} is held on shard {shard} though {edge:?} is listed"
+                ));
+            }
+            self.parked.due_since.insert(*id, since);
+        }
+        Ok(())
+    }
+}
