@@ -6,7 +6,7 @@ use crate::media::channel::Targets;
 use crate::media::cmaf::{Kind, TrackHeader};
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::Policy;
-use crate::media::timeline::Incoming;
+use crate::media::timeline::{Incoming, PART_SHARE_MIN};
 use crate::time::{Now, Timescale, rescale_floor};
 
 /// Chunks finer than this are merged into parts of [`DEFAULT_PART_US`].
@@ -163,20 +163,22 @@ fn learn_part_us<'a>(tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)
     })
 }
 
-/// `part_us` raised to a whole number of frames. Parts are whole frames and at
-/// least 85 % of their target: 200 ms would hold 5 frames of 33.37 ms and be
-/// short, 200.2 ms holds 6.
+/// `part_us`, raised to a whole number of frames where the frames that fit are
+/// too short a part: 200 ms would hold 5 frames of 33.37 ms, 83 % of it, and
+/// 200.2 ms holds 6.
 fn whole_frames_us<'a>(
     part_us: i64,
     tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)>,
 ) -> i64 {
-    let videos = tracks.filter(|(header, seen)| {
-        header.kind == Kind::Video && seen.sample_ticks_max > 0
-    });
-    let raised = videos.map(|(header, seen)| {
+    let raised = tracks.filter_map(|(header, seen)| {
         let frame = i64::from(seen.sample_ticks_max);
-        let ticks = -rescale_floor(-part_us, 1_000_000, header.timescale.get());
-        us((ticks + frame - 1).div_euclid(frame).saturating_mul(frame) as u64, header)
+        if header.kind != Kind::Video || frame == 0 {
+            return None;
+        }
+        let ticks = rescale_floor(part_us, 1_000_000, header.timescale.get());
+        let fits = ticks / frame * frame;
+        let long_enough = fits * 100 >= ticks * PART_SHARE_MIN as i64;
+        (!long_enough).then(|| us((fits + frame) as u64, header))
     });
     raised.max().unwrap_or(part_us)
 }

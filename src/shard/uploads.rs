@@ -41,10 +41,7 @@ impl Shard {
                 return self.desk.text(exchange, 403, message, now.wall);
             }
         }
-        if !matches!(
-            request.method,
-            Method::Put | Method::Post | Method::Delete
-        ) {
+        if !matches!(request.method, Method::Put | Method::Post | Method::Delete) {
             let allow = "PUT, POST, DELETE, OPTIONS";
             let reply = Reply::method_not_allowed(allow, now.wall);
             return self.desk.respond(exchange, Rc::new(reply));

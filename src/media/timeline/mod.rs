@@ -26,6 +26,8 @@ const GAP_MS_MAX: u64 = 60_000;
 /// clock does not fit.
 const SOURCE_SILENT_MS: u64 = 1_000;
 
+pub(crate) use crate::media::timeline::parts::PART_SHARE_MIN;
+
 /// Which session of an encoder a chunk belongs to: rises with every header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Session(pub(crate) u64);

@@ -11,7 +11,7 @@ use crate::time::{Timescale, rescale_floor};
 
 /// Parts of this share of the target or more are long enough, in percent
 /// (RFC 8216bis section 4.4.4.9).
-const PART_SHARE_MIN: u64 = 85;
+pub(crate) const PART_SHARE_MIN: u64 = 85;
 
 /// A chunk and where it lies on the timeline of the channel.
 #[derive(Clone, Debug)]

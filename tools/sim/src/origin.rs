@@ -608,6 +608,7 @@ fn probe_request(target: &str) -> Request<'_> {
         if_range: None,
         content_range: false,
         content_encoding: None,
+        authorization: None,
         user_agent: None,
         raw: b"",
     }
