@@ -128,8 +128,9 @@ pub struct ProducerTime {
     pub track_id: u32,
     /// Wall clock at the encoder or at capture.
     pub wall: Wall,
-    /// Decode time of the chunk in ticks of the track.
-    pub media_time: u64,
+    /// The media time that was dated, in ticks of the track: that of the chunk,
+    /// give or take its edit list, so that it can lie before zero.
+    pub media_time: i64,
 }
 
 /// What the parser saw, in the order of the bytes.

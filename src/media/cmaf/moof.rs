@@ -78,7 +78,7 @@ impl ProducerTime {
         let (version, _) = payload.version_and_flags()?;
         let track_id = payload.u32()?;
         let (seconds, fraction) = (payload.u32()?, payload.u32()?);
-        let media_time = decode_time(&mut payload, version)?;
+        let media_time = payload.u32_or_u64(version)?.cast_signed();
         // RFC 2030 section 3: with the top bit clear the time is past 2036.
         let era = if seconds & 0x8000_0000 == 0 {
             1i64 << 32
@@ -475,6 +475,18 @@ mod tests {
         let long = read(&words(&[1 << 24 | 24, 2, 3_976_214_400, 0x4000_0000, 1, 5]));
         assert_eq!((long.track_id, long.media_time), (2, (1 << 32) + 5));
         assert_eq!(long.wall.rfc3339(), "2026-01-01T00:00:00.250Z");
+        let priming = read(&words(&[
+            1 << 24,
+            2,
+            3_976_214_400,
+            0,
+            u32::MAX,
+            0xffff_fc00,
+        ]));
+        assert_eq!(
+            priming.media_time, -1024,
+            "ffmpeg dates the priming of AAC so"
+        );
         let short = read(&words(&[0, 2, 3_976_214_400, 0, 7]));
         assert_eq!(short.media_time, 7);
         // RFC 2030 section 3: the 32 bits run over in 2036.
