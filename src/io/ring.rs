@@ -233,7 +233,9 @@ impl Ring {
             );
             return bytes;
         }
-        if self.messages.len() == MESSAGES_MAX {
+        // A submission forgets the messages: it must not come between this one
+        // and its request.
+        if self.messages.len() == MESSAGES_MAX || self.ring.submission().is_full() {
             self.submit();
         }
         // SAFETY: all zeroes is a valid msghdr: no address, no control data.
