@@ -223,6 +223,7 @@ globalThis.headwater = {
   get rendition() { return player.rendition; },
   get frames() { return video.getVideoPlaybackQuality?.().totalVideoFrames ?? null; },
   get dropped() { return video.getVideoPlaybackQuality?.().droppedVideoFrames ?? null; },
+  get tracks() { return player.session?.tracks.map((track) => track.report) ?? []; },
   choose: (height) => player.choose(height),
 };
 

@@ -24,6 +24,14 @@ export class Track {
     this.buffer = null;
   }
 
+  /** Where it stands, for those who look into a player that doesn't go on. */
+  get report() {
+    const { kind, url, cursor, end_s, done, buffer } = this;
+    const ranges = buffer?.buffered ?? { length: 0 };
+    const buffered = Array.from({ length: ranges.length }, (_, i) => [ranges.start(i), ranges.end(i)]);
+    return { kind, url, cursor, end_s, done, buffered };
+  }
+
   async refresh(query = '') {
     const text = await get(this.url + query, 'text', this.session.signal);
     const fresh = parseMedia(text, this.url, this.list);
