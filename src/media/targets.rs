@@ -68,7 +68,9 @@ impl Priming {
         let ends = match header.kind {
             _ if incoming.one_segment => incoming.begins_segment && elapsed > 0,
             Kind::Video => due && chunk.is_independent(),
-            _ => elapsed + chunk.duration / 2 >= shortest,
+            // One chunk alone may be longer than a segment: it shows nothing
+            // before the next.
+            _ => elapsed > 0 && elapsed + chunk.duration / 2 >= shortest,
         };
         if ends {
             self.segment(elapsed, chunk.decode_time);
