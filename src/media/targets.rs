@@ -86,12 +86,18 @@ impl Priming {
         Ok(())
     }
 
-    /// The upload of one segment ended whole.
+    /// An upload ended whole. Where it was to bring one segment, this is its
+    /// duration; one without an end in sight that ends early shows nothing.
     pub(crate) fn end_segment(&mut self) {
-        if let Some(begins) = self.begins
-            && self.end > begins
-        {
-            self.segment(self.end - begins, self.end);
+        let Some(begins) = self.begins else { return };
+        let one_segment = self.early.iter().rev().find_map(|step| match step {
+            Early::Chunk(_, incoming) => Some(incoming.one_segment),
+            Early::SegmentEnd => None,
+        });
+        if self.end > begins {
+            if one_segment == Some(true) {
+                self.segment(self.end - begins, self.end);
+            }
             self.early.push(Early::SegmentEnd);
         }
     }
