@@ -36,7 +36,7 @@
 //!
 //! Not here yet: delta updates (`_HLS_skip` is read and answered in full, and
 //! CAN-SKIP-UNTIL is not advertised), hints of TYPE=MAP, I-frame playlists,
-//! DATERANGE, subtitle and metadata tracks, FRAME-RATE from media.
+//! DATERANGE, subtitle and metadata tracks.
 
 mod block;
 pub mod cache;

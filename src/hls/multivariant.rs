@@ -9,19 +9,15 @@ use crate::media::cmaf::Kind;
 /// Every audio track is in this group.
 const AUDIO_GROUP: &str = "audio";
 
-/// Frames a second of a video track, in thousandths, where they are known. The
-/// CMAF header does not tell them.
-pub type FrameRate<'a> = &'a dyn Fn(TrackIndex) -> Option<u32>;
-
 /// The playlist as the channel stands. It changes with
 /// [`Channel::presentation_version`] and never else.
-pub fn render(channel: &Channel, frame_rate: FrameRate<'_>) -> String {
+pub fn render(channel: &Channel) -> String {
     let (video, audio) = (of_kind(channel, Kind::Video), of_kind(channel, Kind::Audio));
     let mut out = String::with_capacity(1024);
     out.push_str("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if video.is_empty() {
         for (index, track) in &audio {
-            stream(&mut out, (*index, track), &[], None);
+            stream(&mut out, (*index, track), &[]);
         }
         return out;
     }
@@ -35,7 +31,7 @@ pub fn render(channel: &Channel, frame_rate: FrameRate<'_>) -> String {
         rendition(&mut out, track, name, position == 0, chosen);
     }
     for (index, track) in &video {
-        stream(&mut out, (*index, track), &audio, frame_rate(*index));
+        stream(&mut out, (*index, track), &audio);
     }
     out
 }
@@ -101,12 +97,7 @@ fn rendition(out: &mut String, track: &Track, name: &str, default: bool, chosen:
 }
 
 /// One variant: a track, and any one member of the audio group.
-fn stream(
-    out: &mut String,
-    (_, track): Indexed<'_>,
-    audio: &[Indexed<'_>],
-    frame_rate: Option<u32>,
-) {
+fn stream(out: &mut String, (_, track): Indexed<'_>, audio: &[Indexed<'_>]) {
     let header = &track.info.header;
     let largest = |rate: fn(&Track) -> u64| {
         rate(track)
@@ -134,7 +125,7 @@ fn stream(
             format_args!(",RESOLUTION={}x{}", header.width, header.height),
         );
     }
-    if let Some(rate) = frame_rate {
+    if let Some(rate) = track.info.frame_rate {
         write(
             out,
             format_args!(",FRAME-RATE={}.{:03}", rate / 1000, rate % 1000),
@@ -179,7 +170,7 @@ mod tests {
     use crate::hls::testing::{self, Script, golden, header};
 
     fn ladder() -> Script {
-        let mut script = Script::new(2, Some(500_000)).video("v1");
+        let mut script = Script::new(2, Some(500_000)).frame_rate(29_970).video("v1");
         let mut small = header(Kind::Video, 90_000, "avc1.4d401f");
         (small.width, small.height) = (640, 360);
         script = script
@@ -201,8 +192,7 @@ mod tests {
     #[test]
     fn s4_4_6_2_every_video_track_is_a_variant_with_the_audio_group() {
         let script = ladder();
-        let frame_rate = |index| (index == script.index("v1")).then_some(29_970);
-        golden("multivariant_ladder", &render(&script.channel, &frame_rate));
+        golden("multivariant_ladder", &render(&script.channel));
     }
 
     #[test]
@@ -211,7 +201,7 @@ mod tests {
             .audio("a1", "en")
             .audio("a2", "de");
         script.rates("a1", 130_000, 128_000);
-        golden("multivariant_audio", &render(&script.channel, &|_| None));
+        golden("multivariant_audio", &render(&script.channel));
     }
 
     #[test]
@@ -220,7 +210,7 @@ mod tests {
             .video("v")
             .audio("lo", "en")
             .audio("hi", "en");
-        let text = render(&script.channel, &|_| None);
+        let text = render(&script.channel);
         assert!(
             text.contains("LANGUAGE=\"en\",NAME=\"lo\",DEFAULT=YES,AUTOSELECT=YES"),
             "{text}"
@@ -236,7 +226,7 @@ mod tests {
         let mut claimed = header(Kind::Video, 90_000, "avc1.64001f");
         claimed.bitrate = Some(700_000);
         let script = Script::new(2, None).track("v", claimed).video("w");
-        let text = render(&script.channel, &|_| None);
+        let text = render(&script.channel);
         assert!(
             text.contains(":BANDWIDTH=700000,CODECS=\"avc1.64001f\"\nv.m3u8\n"),
             "{text}"
@@ -249,7 +239,7 @@ mod tests {
         let mut hostile = header(Kind::Audio, 48_000, "mp4a\"\n#EXT-X-ENDLIST");
         hostile.language = Some("x\",URI=\"http://evil/\r\n".into());
         let script = Script::new(2, None).video("v").track("a", hostile);
-        let text = render(&script.channel, &|_| None);
+        let text = render(&script.channel);
         assert_eq!(text.lines().count(), 6, "{text}");
         assert!(
             testing::lines(&text)

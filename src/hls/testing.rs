@@ -35,6 +35,7 @@ pub(crate) struct Script {
     cursors: Vec<Cursor>,
     /// Milliseconds that one part number spans; one is how timelines number.
     pub(crate) number_ms: i64,
+    frame_rate: Option<u32>,
 }
 
 impl Script {
@@ -50,6 +51,7 @@ impl Script {
             channel,
             cursors: Vec::new(),
             number_ms: 1,
+            frame_rate: None,
         }
     }
 
@@ -57,6 +59,12 @@ impl Script {
         let mut header = header(Kind::Video, 90_000, "avc1.64001f");
         (header.width, header.height) = (1280, 720);
         self.track(name, header)
+    }
+
+    /// The next track has this many frames a second, in thousandths.
+    pub(crate) fn frame_rate(mut self, rate: u32) -> Self {
+        self.frame_rate = Some(rate);
+        self
     }
 
     pub(crate) fn audio(self, name: &str, language: &str) -> Self {
@@ -70,6 +78,7 @@ impl Script {
         let info = TrackInfo {
             name: name.into(),
             header: header.clone(),
+            frame_rate: self.frame_rate.take(),
         };
         self.apply(&[Change::Track(Arc::new(info))]);
         self.cursors.push(Cursor {

@@ -56,6 +56,8 @@ pub struct TrackInfo {
     pub name: String,
     /// The header it came with first.
     pub header: TrackHeader,
+    /// Frames a second in thousandths, from the first media of a video track.
+    pub frame_rate: Option<u32>,
 }
 
 /// Index of a track in [`Channel::tracks`]; tracks are never removed.

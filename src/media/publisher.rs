@@ -338,12 +338,14 @@ impl Publisher {
         let Phase::Priming(seen) = &mut slot.phase else {
             return;
         };
+        let frame_rate = seen.frame_rate(&slot.header.track);
         let early = std::mem::take(&mut seen.early);
         let timeline = Timeline::new(Arc::clone(&slot.header), targets, grid, segment_ms);
         slot.phase = Phase::Live(index, Box::new(timeline));
         let info = TrackInfo {
             name: slot.name.clone(),
             header: slot.header.track.clone(),
+            frame_rate,
         };
         self.emit(Change::Track(Arc::new(info)));
         for step in early {

@@ -114,6 +114,16 @@ impl Priming {
         self.segments >= if self.epoch { 2 } else { 1 }
     }
 
+    /// Frames a second in thousandths, of video whose first chunk says so.
+    pub(crate) fn frame_rate(&self, header: &TrackHeader) -> Option<u32> {
+        let (_, first) = self.first()?;
+        let sample = first.chunk.samples.first()?;
+        let rate = (u64::from(header.timescale.get()) * 1000)
+            .checked_div(u64::from(sample.duration))
+            .filter(|_| header.kind == Kind::Video)?;
+        u32::try_from(rate).ok()
+    }
+
     /// The first chunk held, and when it came.
     pub(crate) fn first(&self) -> Option<(Now, &Incoming)> {
         self.early.iter().find_map(|step| match step {

@@ -104,7 +104,7 @@ impl Reader {
         let kept = &mut self.multivariant[usize::from(ask.gzip)];
         if kept.as_ref().is_none_or(|(of, _)| *of != version) {
             desk.counters.renders += 1;
-            let text = multivariant::render(channel, &|_| None);
+            let text = multivariant::render(channel);
             let body = if ask.gzip {
                 gzip::whole(&mut desk.deflater, text.as_bytes())
             } else {

@@ -265,7 +265,7 @@ fn s4_4_5_3_the_hint_names_the_part_that_is_listed_next() {
 fn s4_4_5_4_reports_name_the_uris_of_the_multivariant_playlist() {
     let mut script = testing::reference_state();
     script.part("a1", 24_000);
-    let listed = multivariant::render(&script.channel, &|_| None);
+    let listed = multivariant::render(&script.channel);
     for name in ["v1", "v2", "a1"] {
         let facts = Facts::read(&draw(&script, name));
         assert_eq!(facts.reports.len(), 2);

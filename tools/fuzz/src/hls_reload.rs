@@ -68,6 +68,7 @@ fn channel(whole: u64, open: u8, part_10ms: u8, ended: bool) -> Channel {
     let info = TrackInfo {
         name: "v".into(),
         header: header.track.clone(),
+        frame_rate: None,
     };
     let mut changes = vec![Change::Targets(targets), Change::Track(Arc::new(info))];
     let header = Arc::new(header);
