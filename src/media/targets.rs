@@ -68,7 +68,7 @@ impl Priming {
         let ends = match header.kind {
             _ if incoming.one_segment => incoming.begins_segment && elapsed > 0,
             Kind::Video => due && chunk.is_independent(),
-            _ => elapsed + chunk.duration / 2 >= shortest,
+            _ => elapsed > 0 && elapsed + chunk.duration / 2 >= shortest,
         };
         if ends {
             self.segment(elapsed, chunk.decode_time);

@@ -609,6 +609,7 @@ fn probe_request(target: &str) -> Request<'_> {
         content_range: false,
         content_encoding: None,
         user_agent: None,
+        authorization: None,
         raw: b"",
     }
 }
