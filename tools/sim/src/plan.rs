@@ -1,8 +1,8 @@
 //! What a seed draws before a run begins: sizes, rates, and which faults are on
 //! at all.
 
-use headwater::config::Settings;
 use headwater::media::policy::Policy;
+use headwater::shard::Settings;
 
 use crate::cmaf::{FlagLayout, Kind, Layout, TrackSpec};
 use crate::net::Quality;
@@ -204,16 +204,13 @@ impl Plan {
         let channels: Vec<_> = (0..count)
             .map(|index| ChannelPlan::draw(index, safety_ns, any_fault, rng))
             .collect();
-        let settings = Settings {
-            policy: Policy {
-                window_ms: rng.range(8, 30) * 1000,
-                segment_ms: rng.pick(&[1000, 2000, 2000]),
-                part_ms: rng.pick(&[None, None, Some(200), Some(500), Some(1000)]),
-                ended_after_ms: 60_000,
-            },
-            strict_part_limit: rng.percent(20),
-            ..Settings::default()
+        let policy = Policy {
+            window_ms: rng.range(8, 30) * 1000,
+            segment_ms: rng.pick(&[1000, 2000, 2000]),
+            part_ms: rng.pick(&[None, None, Some(200), Some(500), Some(1000)]),
+            ended_after_ms: 60_000,
         };
+        let settings = Settings { policy, ..Settings::default() };
         Self {
             seed,
             shards: rng.range(1, 4) as u16,

@@ -16,7 +16,6 @@ use headwater::http::reply::Reply;
 
 use crate::m3u8::{self, Media};
 use crate::origin::Exchange;
-use crate::plan::Plan;
 use crate::prng::{FNV_START, fnv};
 
 /// All checkers.
@@ -68,11 +67,11 @@ impl<'a> Live<'a> {
 
 impl Checks {
     /// Checkers that have seen nothing.
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new() -> Self {
         Self {
             bytes: bytes::Bytes::default(),
             immutable: immutable::Immutable::default(),
-            reload: reload::Reload::new(plan),
+            reload: reload::Reload::default(),
             parked: parked::Parked::default(),
             mirror: mirror::Mirror,
             newest: BTreeMap::new(),

@@ -3,7 +3,6 @@
 
 use crate::m3u8::Media;
 use crate::origin::Exchange;
-use crate::plan::Plan;
 use crate::world::{MS, SECOND};
 
 /// Target durations a request may be held.
@@ -84,8 +83,8 @@ pub struct Doubt {
 }
 
 /// See the module's head.
+#[derive(Default)]
 pub struct Reload {
-    strict: bool,
     /// The origin has been told to stop: it may refuse everything.
     pub draining: bool,
     /// Refusals to look into.
@@ -98,15 +97,6 @@ pub fn bound_ns(target_s: Option<u64>) -> u64 {
 }
 
 impl Reload {
-    /// A checker for the settings of a plan.
-    pub fn new(plan: &Plan) -> Self {
-        Self {
-            strict: plan.settings.strict_part_limit,
-            draining: false,
-            doubts: Vec::new(),
-        }
-    }
-
     /// A shard answers 200.
     pub fn granted(
         &self,
@@ -177,7 +167,7 @@ impl Reload {
 
     /// Whether a 400 is sound in view of the playlist at that moment.
     pub fn is_too_far(&self, ask: Ask, media: &Media) -> bool {
-        let Ask::At { msn, part } = ask else {
+        let Ask::At { msn, .. } = ask else {
             return true;
         };
         let full = media
@@ -185,8 +175,7 @@ impl Reload {
             .unwrap_or(media.media_sequence.saturating_sub(1));
         // "The last Media Segment" is read in two ways; one value lies between.
         let too_far = msn > full.saturating_add(2);
-        let part_too_far = self.strict && part.is_some_and(|part| part > 2);
-        !media.ended && (too_far || part_too_far)
+        !media.ended && too_far
     }
 }
 
