@@ -24,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PORT: u16 = 18_082;
 const PLAYLIST: &str = "/live/bench/video.m3u8";
 
+/// Requests before memory is looked at: receive buffers of a core are a fixed
+/// pool that the kernel goes through in turn, whoever asks.
+const WARM_UP: usize = 10_000;
+
 /// One part sent to all players.
 pub(crate) struct Part {
     pub(crate) pair: usize,
@@ -42,6 +46,9 @@ pub(crate) struct Part {
 /// Memory of one run of headwater, in bytes of the process.
 pub(crate) struct Memory {
     pub(crate) pair: usize,
+    /// Before the first player ever asked.
+    pub(crate) cold: u64,
+    /// With nobody connected, after many requests of one player.
     pub(crate) idle: u64,
     pub(crate) connected: u64,
     pub(crate) parked: u64,
@@ -84,15 +91,25 @@ fn run(
         pusher.push()?;
     }
     std::thread::sleep(Duration::from_millis(200));
-    let mut target = match is_floor {
-        true => PLAYLIST.to_owned(),
-        false => blocking_target(&get(server.address, PLAYLIST)?.1)?,
-    };
     let resident = || machine::resident_bytes(server.pid);
+    let cold = resident();
+    if !is_floor {
+        warm_up(server)?;
+    }
     let idle = resident();
     let mut fleet = Fleet::connect(server.address, options.players)?;
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(PARKING);
     let connected = resident();
+    // What came due in the meantime goes first, so that the next part is not
+    // pushed before everyone has asked for it.
+    while pusher.wait_us() == 0 {
+        pusher.push()?;
+    }
+    let mut target = if is_floor {
+        PLAYLIST.to_owned()
+    } else {
+        blocking_target(&get(server.address, PLAYLIST)?.1)?
+    };
     let (mut parts, mut reply) = (Vec::new(), Vec::new());
     for number in 0..=options.parts {
         let before_s = machine::process_cpu_s(server.pid);
@@ -104,6 +121,7 @@ fn run(
         match memory.as_deref_mut() {
             Some(memory) if number == 0 => memory.push(Memory {
                 pair,
+                cold,
                 idle,
                 connected,
                 parked: resident(),
@@ -152,6 +170,16 @@ fn run(
         reply = round.reply;
     }
     Ok((parts, reply))
+}
+
+fn warm_up(server: &Server) -> io::Result<()> {
+    let mut fleet = Fleet::connect(server.address, 1)?;
+    for _ in 0..WARM_UP {
+        fleet.ask("/healthz")?;
+        let now = Instant::now();
+        fleet.collect(now, now + PATIENCE)?;
+    }
+    Ok(())
 }
 
 /// What a player asks for that has this playlist.

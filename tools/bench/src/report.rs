@@ -42,12 +42,12 @@ fn raw(results: &Results) -> String {
     let mut out = String::from(
         "kind,pair,server,number,body_or_reply_bytes,head_bytes,requests,errors,seconds,\
          server_cpu_s,machine_cpu_s,load_cpu_s,first_us,median_us,p99_us,last_us,\
-         server_cpu_us_per_player,rss_idle,rss_connected,rss_parked,rss_parked_last\n",
+         server_cpu_us_per_player,rss_cold,rss_idle,rss_connected,rss_parked,rss_parked_last\n",
     );
     for run in &results.runs {
         let _ = writeln!(
             out,
-            "{},{},{},,{},{},{},{},{:.3},{:.4},{:.2},{:.2},,,,,,,,,",
+            "{},{},{},,{},{},{},{},{:.3},{:.4},{:.2},{:.2},,,,,,,,,,",
             run.what,
             run.pair,
             run.server,
@@ -64,7 +64,7 @@ fn raw(results: &Results) -> String {
     for part in &results.parts {
         let _ = writeln!(
             out,
-            "parked,{},{},{},{},,,,,,,,{:.1},{:.1},{:.1},{:.1},{:.2},,,,",
+            "parked,{},{},{},{},,,,,,,,{:.1},{:.1},{:.1},{:.1},{:.2},,,,,",
             part.pair,
             part.server,
             part.number,
@@ -79,8 +79,13 @@ fn raw(results: &Results) -> String {
     for memory in &results.memory {
         let _ = writeln!(
             out,
-            "memory,{},headwater,,,,,,,,,,,,,,,{},{},{},{}",
-            memory.pair, memory.idle, memory.connected, memory.parked, memory.parked_last
+            "memory,{},headwater,,,,,,,,,,,,,,,{},{},{},{},{}",
+            memory.pair,
+            memory.cold,
+            memory.idle,
+            memory.connected,
+            memory.parked,
+            memory.parked_last
         );
     }
     out
@@ -126,15 +131,16 @@ fn summary(options: &Options, results: &Results, facts: &Facts) -> String {
     out
 }
 
-/// One figure of a run, and where it is to be as a ratio to nginx.
-struct Figure {
+/// One figure of a `T`, and where it is to be as a ratio to the peer's.
+struct Figure<T> {
     title: &'static str,
+    /// Which rows it is of; all when empty.
     what: &'static str,
-    of: fn(&Run) -> f64,
+    of: fn(&T) -> f64,
     target: &'static str,
 }
 
-const FIGURES: [Figure; 4] = [
+const GETS: [Figure<Run>; 4] = [
     Figure {
         title: "playlist, requests per server CPU second",
         what: "playlist",
@@ -161,6 +167,33 @@ const FIGURES: [Figure; 4] = [
     },
 ];
 
+const PARKED: [Figure<Part>; 4] = [
+    Figure {
+        title: "first player",
+        what: "",
+        of: |part| part.first_us / 1e3,
+        target: "",
+    },
+    Figure {
+        title: "median player",
+        what: "",
+        of: |part| part.median_us / 1e3,
+        target: "",
+    },
+    Figure {
+        title: "last player",
+        what: "",
+        of: |part| part.last_us / 1e3,
+        target: "1.2",
+    },
+    Figure {
+        title: "server CPU us a player, ask to reply",
+        what: "",
+        of: |part| part.server_cpu_us,
+        target: "",
+    },
+];
+
 fn gets(out: &mut String, runs: &[Run]) {
     let body = |what: &str| {
         let sizes = runs.iter().filter(|run| run.what == what);
@@ -180,7 +213,7 @@ fn gets(out: &mut String, runs: &[Run]) {
         body("part"),
         runs.first().map_or(0.0, |run| run.seconds),
     );
-    for figure in FIGURES {
+    for figure in GETS {
         let of = |server: &str| -> Vec<f64> {
             runs.iter()
                 .filter(|run| run.what == figure.what && run.server == server)
@@ -223,30 +256,21 @@ fn parked(out: &mut String, options: &Options, results: &Results) {
          All wait for the same part; {} parts in {} runs of each server in turn. Replies of {} \
          bytes; the bare loop sends the last reply of the run before it. Milliseconds from the \
          write of the part's last byte to the last byte of a reply.\n\n\
-         | figure | headwater | bare loop | ratio of medians | target |\n|---|---|---|---|---|",
+         | figure | headwater | bare loop | ratio | target |\n|---|---|---|---|---|",
         options.players,
         reply.len(),
         options.parked_pairs,
         spread(&reply, 0),
     );
-    let figures: [(&str, fn(&Part) -> f64, &str); 4] = [
-        ("first player", |part| part.first_us / 1e3, ""),
-        ("median player", |part| part.median_us / 1e3, ""),
-        ("last player", |part| part.last_us / 1e3, "1.2"),
-        (
-            "server CPU us a player, ask to reply",
-            |part| part.server_cpu_us,
-            "",
-        ),
-    ];
-    for (title, figure, target) in figures {
-        let (ours, floor) = (of("headwater", figure), of("bare loop", figure));
+    for figure in PARKED {
+        let (ours, floor) = (of("headwater", figure.of), of("bare loop", figure.of));
         for (name, q) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
             let (ours, floor) = (quantile(&ours, q), quantile(&floor, q));
-            let target = if name == "p50" { target } else { "" };
+            let target = if q == 0.5 { figure.target } else { "" };
             let _ = writeln!(
                 out,
-                "| {title}, {name} of parts | {ours:.1} | {floor:.1} | {:.2} | {target} |",
+                "| {}, {name} of parts | {ours:.1} | {floor:.1} | {:.2} | {target} |",
+                figure.title,
                 ours / floor
             );
         }
@@ -256,9 +280,23 @@ fn parked(out: &mut String, options: &Options, results: &Results) {
         let of = |memory: &Memory| (to(memory) as f64 - from(memory) as f64) / players;
         spread(&results.memory.iter().map(of).collect::<Vec<_>>(), 0)
     };
+    let mib = |of: fn(&Memory) -> u64| -> String {
+        let values = results
+            .memory
+            .iter()
+            .map(|memory| of(memory) as f64 / f64::from(1 << 20));
+        spread(&values.collect::<Vec<_>>(), 1)
+    };
     let _ = writeln!(
         out,
-        "\n| memory of the process (RSS), bytes a player | median [min to max] | target |\n\
+        "\nThe whole process without a player, in MiB: {} before the first request, {} after \
+         10,000 of them (the receive buffers of a core are a fixed pool, touched in turn).",
+        mib(|m| m.cold),
+        mib(|m| m.idle),
+    );
+    let _ = writeln!(
+        out,
+        "\n| RSS over that after the 10,000 requests, bytes a player | median [min to max] | target |\n\
          |---|---|---|\n\
          | connected, nothing asked | {} | |\n\
          | parked | {} | 512 |\n\
