@@ -35,7 +35,10 @@ fn scarcity_loses_nothing() {
     for (what, count) in [
         ("receives without a buffer", seen.counter(|c| c.enobufs)),
         ("overflows of the queue", seen.counter(|c| c.cq_overflows)),
-        ("accepts without a descriptor", seen.counter(|c| c.emfile)),
+        (
+            "accepts without a descriptor",
+            seen.counter(|c| c.accept_pauses),
+        ),
     ] {
         assert!(count > 0, "no {what}: this tests nothing");
     }
@@ -87,7 +90,7 @@ fn descriptors_run_out_and_come_back(stage: &Stage) {
     }
     assert!(clients.len() > 10);
     stage.seen.wait("accept without a descriptor", |seen| {
-        seen.counter(|c| c.emfile) > 0
+        seen.counter(|c| c.accept_pauses) > 0
     });
     drop(clients);
     soft_limit(before);

@@ -20,8 +20,8 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Receives that found no buffer and were armed again.
     pub enobufs: u64,
-    /// Accepts that found no descriptor and paused.
-    pub emfile: u64,
+    /// Accepts that failed, for want of a descriptor as a rule, and paused.
+    pub accept_pauses: u64,
     /// Times the completion queue was found overflown.
     pub cq_overflows: u64,
     /// Turns of the driver.

@@ -171,13 +171,13 @@ impl<C: Core> Driver<C> {
         }
         match -result {
             ..=0 => self.hub.accepted(result),
-            libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => {
-                self.hub.counters.emfile += 1;
+            // Cancelled, or the caller gave up before it was accepted.
+            libc::ECANCELED | libc::ECONNABORTED | libc::EINTR | libc::EAGAIN => {}
+            // No descriptor or no memory, most likely.
+            _ => {
+                self.hub.counters.accept_pauses += 1;
                 listener.exhausted(self.hub.now.mono);
             }
-            // The caller gave up before it was accepted, or accept was
-            // cancelled: whatever it is, accept is armed again.
-            _ => {}
         }
     }
 

@@ -306,6 +306,9 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     make: F,
     report: mpsc::Sender<Result<(), Error>>,
 ) -> Result<(), Error> {
+    // A process that has lost a core serves half of its callers: better to end
+    // and be started again.
+    let fall = Fall(launch.room.clone());
     let late = Rc::new(Cell::new(0));
     let driver = match assemble(&launch, id, sockets, make, late.clone()) {
         Ok(driver) => driver,
@@ -323,7 +326,19 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     for heartbeat in heartbeats {
         heartbeat.cancel().await;
     }
+    if result.is_ok() {
+        std::mem::forget(fall);
+    }
     result.map_err(|source| Error::kernel("a working io_uring", source))
+}
+
+/// Stops all cores when one ends otherwise than by a stop.
+struct Fall(Arc<Mailroom>);
+
+impl Drop for Fall {
+    fn drop(&mut self) {
+        self.0.raise_stop(Stop::Now);
+    }
 }
 
 fn assemble<C: Core, F: Fn(Identity) -> C>(
