@@ -610,6 +610,7 @@ fn probe_request(target: &str) -> Request<'_> {
         content_encoding: None,
         authorization: None,
         user_agent: None,
+        authorization: None,
         raw: b"",
     }
 }
