@@ -610,7 +610,6 @@ fn probe_request(target: &str) -> Request<'_> {
         content_encoding: None,
         authorization: None,
         user_agent: None,
-        authorization: None,
         raw: b"",
     }
 }
