@@ -49,6 +49,10 @@ pub struct Upload {
     held_bytes: u64,
     held_since: Option<Mono>,
     fault: Option<Fault>,
+    /// The last chunk that was left out for its decode time.
+    mistimed: Option<Fault>,
+    /// Whether any chunk was taken in.
+    placed: bool,
     discarded: u64,
 }
 
@@ -65,6 +69,8 @@ impl Upload {
             held_bytes: 0,
             held_since: None,
             fault: None,
+            mistimed: None,
+            placed: false,
             discarded: 0,
         }
     }
@@ -122,6 +128,9 @@ impl Upload {
         }
         if !self.held.is_empty() {
             return Outcome::Waiting;
+        }
+        if let Some(fault) = self.mistimed.as_ref().filter(|_| !self.placed) {
+            return Outcome::Refused(fault.clone());
         }
         self.end_segments(now, publisher);
         Outcome::Stored
@@ -243,7 +252,13 @@ impl Upload {
                 session,
             };
             self.begun[index] = true;
-            publisher.chunk(now, key, manner, track_chunk)?;
+            match publisher.chunk(now, key, manner, track_chunk) {
+                // One chunk is left out. Most encoders read no response: an
+                // upload that was given up would never come back.
+                Err(fault) if fault.is_of_time() => self.mistimed = Some(fault),
+                Err(fault) => return Err(fault),
+                Ok(_) => self.placed = true,
+            }
         }
         Ok(())
     }

@@ -51,6 +51,14 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Whether only the decode time of a chunk is wrong: what follows may be
+    /// sound, or show that the clock really was reset.
+    pub fn is_of_time(&self) -> bool {
+        matches!(self.kind, FaultKind::TimeBack { .. } | FaultKind::TimeAhead { .. })
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(track) = &self.track {

@@ -51,6 +51,10 @@ enum Phase {
     Live(TrackIndex, Box<Timeline>),
 }
 
+/// A track whose media has begun is waited for this long after another is
+/// ready: the longest segment in use, so that the targets fit it.
+const UNDER_WAY_MS_MAX: u64 = 12_000;
+
 /// See the module's head.
 #[derive(Debug)]
 pub struct Publisher {
@@ -286,7 +290,12 @@ impl Publisher {
             return;
         }
         let first_ready = *self.first_ready.get_or_insert(now.mono);
-        let grace_over = now.mono.ms_since(first_ready) >= self.policy.segment_ms;
+        let patience_ms = if self.slots.iter().any(Slot::is_under_way) {
+            UNDER_WAY_MS_MAX
+        } else {
+            self.policy.segment_ms
+        };
+        let grace_over = now.mono.ms_since(first_ready) >= patience_ms;
         let settled = self.channel.targets().copied();
         if settled.is_none() && waiting.contains(&false) && !grace_over {
             return;
@@ -305,11 +314,12 @@ impl Publisher {
     /// Settles targets and grid. The grid is that of the first video track, or
     /// of the first track where there is no video.
     fn settle(&mut self) -> Targets {
-        let ready = self.slots.iter().filter_map(|slot| match &slot.phase {
-            Phase::Priming(seen) if seen.is_ready() => Some((&slot.header.track, seen)),
+        let begun = self.slots.iter().filter_map(|slot| match &slot.phase {
+            Phase::Priming(seen) if seen.has_begun() => Some((&slot.header.track, seen)),
             _ => None,
         });
-        let targets = targets::settle(&self.policy, ready.clone());
+        let targets = targets::settle(&self.policy, begun.clone());
+        let ready = begun.filter(|(_, seen)| seen.is_ready());
         let (header, seen) = ready
             .clone()
             .find(|(header, _)| header.kind == Kind::Video)
@@ -443,6 +453,14 @@ impl Slot {
         match &self.phase {
             Phase::Priming(seen) => Some(seen.is_ready()),
             Phase::Live(..) => None,
+        }
+    }
+
+    /// Whether its media has begun and shows no whole segment yet.
+    fn is_under_way(&self) -> bool {
+        match &self.phase {
+            Phase::Priming(seen) => seen.has_begun() && !seen.is_ready(),
+            Phase::Live(..) => false,
         }
     }
 }

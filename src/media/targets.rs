@@ -124,6 +124,11 @@ impl Priming {
         u32::try_from(rate).ok()
     }
 
+    /// Whether media has begun: it is worth waiting for the rest of a segment.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begins.is_some()
+    }
+
     /// The first chunk held, and when it came.
     pub(crate) fn first(&self) -> Option<(Now, &Incoming)> {
         self.early.iter().find_map(|step| match step {
@@ -137,9 +142,12 @@ impl Priming {
         self.bytes
     }
 
-    /// Duration of the longest whole segment, in ticks.
+    /// Duration of the longest segment, in ticks: of the whole ones, and of the
+    /// one under way as far as it has come.
     pub(crate) fn segment_ticks(&self) -> u64 {
-        self.segment_ticks.max(1)
+        let under_way = self.end.saturating_sub(self.begins.unwrap_or(self.end));
+        let longest = self.segment_ticks.max(1);
+        if self.is_ready() { longest } else { longest.max(under_way) }
     }
 }
 

@@ -13,6 +13,9 @@ use crate::time::{Timescale, rescale_floor};
 /// (RFC 8216bis section 4.4.4.9).
 pub(crate) const PART_SHARE_MIN: u64 = 85;
 
+/// Media starts this near to the end of the last, or it is a gap or a break.
+const HINT_TOLERANCE_MS: i64 = 100;
+
 /// A chunk and where it lies on the timeline of the channel.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
@@ -55,8 +58,10 @@ pub(super) struct PartBuilder {
     start: i64,
     ticks: u64,
     independent: bool,
-    /// Running number of the next part.
+    /// Least number of the next part.
     next_number: u64,
+    /// Where the part that was hinted was to start, and its number.
+    hinted: Option<(i64, u64)>,
 }
 
 impl PartBuilder {
@@ -72,12 +77,25 @@ impl PartBuilder {
             ticks: 0,
             independent: false,
             next_number: 0,
+            hinted: None,
         }
     }
 
-    /// Number that a part starting at channel time `start` has: milliseconds,
+    /// Takes the number of a part that starts at channel time `start`: the one
+    /// that was hinted there, give or take what is rounding; else milliseconds,
     /// so that it follows from media time alone, but never one used before.
-    pub(super) fn number_at(&self, start: i64) -> u64 {
+    fn take_number(&mut self, start: i64) -> u64 {
+        let near = i64::from(self.scale.get()) * HINT_TOLERANCE_MS / 1000;
+        let hinted = self.hinted.take();
+        let number = match hinted {
+            Some((at, number)) if (start - at).abs() <= near => number,
+            _ => self.number_at(start),
+        };
+        self.next_number = number + 1;
+        number
+    }
+
+    fn number_at(&self, start: i64) -> u64 {
         let ms = rescale_floor(start, self.scale.get(), 1000).max(0) as u64;
         ms.max(self.next_number)
     }
@@ -137,7 +155,7 @@ impl PartBuilder {
             return None;
         }
         let part = Part {
-            number: self.number_at(self.start),
+            number: self.take_number(self.start),
             start_ticks: self.start,
             duration_ticks: self.ticks,
             independent: self.independent,
@@ -145,7 +163,6 @@ impl PartBuilder {
             body: std::mem::take(&mut self.body),
         };
         self.ticks = 0;
-        self.next_number = part.number + 1;
         Some(Arc::new(part))
     }
 
@@ -162,10 +179,8 @@ impl PartBuilder {
         let count = ticks.div_ceil(longest).max(1);
         let parts = (0..count).map(|index| {
             let start = start + (index * longest) as i64;
-            let number = self.number_at(start);
-            self.next_number = number + 1;
             Arc::new(Part {
-                number,
+                number: self.take_number(start),
                 start_ticks: start,
                 duration_ticks: longest.min(ticks - index * longest),
                 independent: false,
@@ -177,9 +192,13 @@ impl PartBuilder {
     }
 
     /// Number of the part that starts at channel time `end`, the end of all
-    /// media so far: what a hint names.
-    pub(super) fn hint(&self, end: i64) -> u64 {
-        self.number_at(end)
+    /// media so far: what a hint names, and what the next part gets.
+    pub(super) fn hint(&mut self, end: i64) -> u64 {
+        let number = self.number_at(end);
+        // A hint that is given up is not given again.
+        self.next_number = number;
+        self.hinted = Some((end, number));
+        number
     }
 
     fn append(&mut self, chunk: Placed) {

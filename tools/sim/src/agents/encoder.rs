@@ -183,6 +183,7 @@ impl Encoder {
         if world.now >= uplink.lag_until {
             uplink.lag_ns = 0;
         }
+        self.jump_if_due(world, index);
         if let Some(fault) = self.due_fault(world, index) {
             world.note(format_args!("{} uplink {index}: {fault:?}", self.plan.name));
             world.ledger.trouble(self.channel);
@@ -190,7 +191,6 @@ impl Encoder {
                 return;
             }
         }
-        self.jump_if_due(world, index);
         let bytes = self.make_chunk(world, index);
         self.send_chunk(world, index, &bytes);
         self.arm(world, index, 0);

@@ -66,12 +66,16 @@ const TIRED: u64 = 1;
 impl Player {
     /// A player of a channel.
     pub fn new(channel: usize, name: &str, style: Style, world: &mut World) -> Self {
+        let quality = match world.faulty {
+            true => Quality::draw(&mut world.rng),
+            false => Quality::PERFECT,
+        };
         Self {
             me: 0,
             channel,
             name: name.to_owned(),
             style,
-            quality: Quality::draw(&mut world.rng),
+            quality,
             hints: world.rng.percent(50),
             deltas: world.rng.percent(50),
             lanes: Vec::new(),
