@@ -14,9 +14,10 @@ use crate::hls::uri::{ObjectUri, PlaylistUri};
 use crate::hls::{HORIZON_TARGETS, is_listed};
 use crate::http::route::ObjectName;
 use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
+use crate::media::cmaf::Kind;
 use crate::media::rope::Rope;
 use crate::media::window::{Part, Segment, Window};
-use crate::time::rescale_floor;
+use crate::time::{Wall, rescale_floor};
 
 /// Units of printed durations in a second: five decimals.
 const GRID: u32 = 100_000;
@@ -252,9 +253,10 @@ impl<'a> Scope<'a> {
     }
 
     fn date_and_parts(&self, out: &mut String, segment: &Segment, with_parts: bool) {
+        let date = printed_date(segment);
         push(
             out,
-            format_args!("#EXT-X-PROGRAM-DATE-TIME:{}\n", segment.wall.rfc3339()),
+            format_args!("#EXT-X-PROGRAM-DATE-TIME:{}\n", date.rfc3339()),
         );
         if with_parts && self.targets.part_us.is_some() {
             segment.parts.iter().for_each(|part| self.part(out, part));
@@ -368,6 +370,22 @@ impl std::fmt::Display for Decimal {
             self.0 % u64::from(GRID)
         )
     }
+}
+
+/// The date of a segment as it is printed, a whole millisecond.
+///
+/// Players align tracks by these dates. Video rounds up and everything else
+/// down to the millisecond below, so that no track seems later against the
+/// video than it is: hls.js takes a segment for loaded when less than 0.2 s of
+/// it is missing and its own sum lies beyond the buffer, and so never asks for
+/// a short last part.
+fn printed_date(segment: &Segment) -> Wall {
+    let us = segment.wall.0;
+    let ms = match segment.header.track.kind {
+        Kind::Video => (us + 999).div_euclid(1000),
+        Kind::Audio | Kind::Text | Kind::Metadata => (us - 1).div_euclid(1000),
+    };
+    Wall(ms * 1000)
 }
 
 #[cfg(test)]

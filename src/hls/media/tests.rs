@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::hls::gzip::tests::unpack;
 use crate::hls::multivariant;
-use crate::hls::testing::{self, Facts, Script, golden};
+use crate::hls::testing::{self, Facts, Script, golden, header};
+use crate::media::window::HeaderObject;
 
 /// The playlist from scratch, checked against the window by the foreign reader.
 fn draw(script: &Script, name: &str) -> String {
@@ -413,5 +414,39 @@ proptest! {
             script.end();
         }
         draw(&script, "v1");
+    }
+}
+
+#[test]
+fn s4_4_4_6_no_track_seems_later_against_the_video_than_it_is() {
+    let mut video = segment_of(Kind::Video);
+    let mut audio = segment_of(Kind::Audio);
+    for (us, video_ms, audio_ms) in [
+        (0, 0, -1),
+        (1, 1, 0),
+        (999, 1, 0),
+        (1000, 1, 0),
+        (1001, 2, 1),
+    ] {
+        (video.wall, audio.wall) = (Wall(us), Wall(us));
+        assert_eq!(printed_date(&video), Wall(video_ms * 1000), "{us} us");
+        assert_eq!(printed_date(&audio), Wall(audio_ms * 1000), "{us} us");
+    }
+}
+
+fn segment_of(kind: Kind) -> Segment {
+    Segment {
+        msn: 0,
+        start_ticks: 0,
+        duration_ticks: 1,
+        wall: Wall(0),
+        discontinuity: false,
+        discontinuity_number: 0,
+        header: Arc::new(HeaderObject {
+            id: 0,
+            track: header(kind, 1000, "avc1.64001f"),
+        }),
+        gap: false,
+        parts: Vec::new(),
     }
 }
