@@ -55,8 +55,9 @@ pub(super) struct PartBuilder {
     start: i64,
     ticks: u64,
     independent: bool,
-    /// Running number of the next part.
-    next_number: u64,
+    /// Number of the next part: fixed when the last one ended, because a hint
+    /// names it from then on. Unknown before the first.
+    next_number: Option<u64>,
 }
 
 impl PartBuilder {
@@ -71,15 +72,26 @@ impl PartBuilder {
             start: 0,
             ticks: 0,
             independent: false,
-            next_number: 0,
+            next_number: None,
         }
     }
 
-    /// Number that a part starting at channel time `start` has: milliseconds,
-    /// so that it follows from media time alone, but never one used before.
+    /// Number of the next part, which starts at channel time `start` unless
+    /// time jumps: what a hint names. Milliseconds, so that it follows from
+    /// media time alone, but never one used before.
     pub(super) fn number_at(&self, start: i64) -> u64 {
-        let ms = rescale_floor(start, self.scale.get(), 1000).max(0) as u64;
-        ms.max(self.next_number)
+        self.next_number.unwrap_or_else(|| self.ms(start))
+    }
+
+    fn ms(&self, at: i64) -> u64 {
+        rescale_floor(at, self.scale.get(), 1000).max(0) as u64
+    }
+
+    /// Takes the number of a part from `start` to `end`.
+    fn take_number(&mut self, start: i64, end: i64) -> u64 {
+        let number = self.number_at(start);
+        self.next_number = Some(self.ms(end).max(number + 1));
+        number
     }
 
     /// Adds a chunk. Parts that are complete go to `out`, in order. What can't
@@ -137,7 +149,7 @@ impl PartBuilder {
             return None;
         }
         let part = Part {
-            number: self.number_at(self.start),
+            number: self.take_number(self.start, self.start + self.ticks as i64),
             start_ticks: self.start,
             duration_ticks: self.ticks,
             independent: self.independent,
@@ -145,7 +157,6 @@ impl PartBuilder {
             body: std::mem::take(&mut self.body),
         };
         self.ticks = 0;
-        self.next_number = part.number + 1;
         Some(Arc::new(part))
     }
 
@@ -162,24 +173,17 @@ impl PartBuilder {
         let count = ticks.div_ceil(longest).max(1);
         let parts = (0..count).map(|index| {
             let start = start + (index * longest) as i64;
-            let number = self.number_at(start);
-            self.next_number = number + 1;
+            let ticks = longest.min(ticks - index * longest);
             Arc::new(Part {
-                number,
+                number: self.take_number(start, start + ticks as i64),
                 start_ticks: start,
-                duration_ticks: longest.min(ticks - index * longest),
+                duration_ticks: ticks,
                 independent: false,
                 gap: true,
                 body: Rope::new(),
             })
         });
         parts.collect()
-    }
-
-    /// Number of the part that starts at channel time `end`, the end of all
-    /// media so far: what a hint names.
-    pub(super) fn hint(&self, end: i64) -> u64 {
-        self.number_at(end)
     }
 
     fn append(&mut self, chunk: Placed) {
