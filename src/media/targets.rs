@@ -6,7 +6,7 @@ use crate::media::channel::Targets;
 use crate::media::cmaf::{Kind, TrackHeader};
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::Policy;
-use crate::media::timeline::{Incoming, PART_SHARE_MIN, SOURCE_SILENT_MS, Session};
+use crate::media::timeline::{Incoming, PART_SHARE_MIN, SHORTER_BY, SOURCE_SILENT_MS, Session};
 use crate::time::{Mono, Now, Timescale, rescale_floor};
 
 /// Chunks finer than this are merged into parts of [`DEFAULT_PART_US`].
@@ -81,7 +81,7 @@ impl Priming {
         self.newest = Some((incoming.session, now.mono));
         let elapsed = chunk.decode_time - begins.min(chunk.decode_time);
         let shortest = ticks_of_ms(policy.segment_ms, scale);
-        let due = elapsed + shortest / 20 >= shortest;
+        let due = elapsed + shortest / SHORTER_BY as u64 >= shortest;
         let ends = match header.kind {
             _ if incoming.one_segment => incoming.begins_segment && elapsed > 0,
             Kind::Video => due && chunk.is_independent(),

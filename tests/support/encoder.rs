@@ -1,25 +1,27 @@
 //! A small encoder: CMAF headers and chunks written by hand.
+// Not every test uses all of it.
+#![allow(dead_code)]
 
 use headwater::media::cmaf::{Event, Header, Parser, TrackChunk, resolve};
 
 /// A track to be announced.
 #[derive(Clone, Debug)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// `track_ID`.
-    pub id: u32,
+    pub(crate) id: u32,
     /// Video, else audio.
-    pub video: bool,
+    pub(crate) video: bool,
     /// Ticks a second.
-    pub timescale: u32,
+    pub(crate) timescale: u32,
     /// `media_time` of its edit list, if it has one.
-    pub edit: Option<i32>,
+    pub(crate) edit: Option<i32>,
     /// Lines of video; another figure makes another header.
-    pub height: u16,
+    pub(crate) height: u16,
 }
 
 impl Spec {
     /// A video track without an edit list.
-    pub fn video(timescale: u32) -> Self {
+    pub(crate) fn video(timescale: u32) -> Self {
         Self {
             id: 1,
             video: true,
@@ -30,7 +32,7 @@ impl Spec {
     }
 
     /// An audio track without an edit list.
-    pub fn audio(timescale: u32) -> Self {
+    pub(crate) fn audio(timescale: u32) -> Self {
         Self {
             video: false,
             ..Self::video(timescale)
@@ -38,12 +40,12 @@ impl Spec {
     }
 
     /// ftyp and moov.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         header_bytes(std::slice::from_ref(self))
     }
 
     /// The same, read.
-    pub fn header(&self) -> Header {
+    pub(crate) fn header(&self) -> Header {
         match event(&self.bytes()) {
             Some(Event::Header(header)) => header,
             other => panic!("a header, not {other:?}"),
@@ -90,7 +92,7 @@ impl Spec {
 }
 
 /// ftyp and a moov of all `specs`.
-pub fn header_bytes(specs: &[Spec]) -> Vec<u8> {
+pub(crate) fn header_bytes(specs: &[Spec]) -> Vec<u8> {
     let mvhd = boxed(b"mvhd", &[&words(&[0, 0, 0, 1000]), &[0; 84]]);
     let traks: Vec<u8> = specs.iter().flat_map(Spec::trak).collect();
     let trexs: Vec<u8> = specs
@@ -103,35 +105,35 @@ pub fn header_bytes(specs: &[Spec]) -> Vec<u8> {
 
 /// One sample to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// Ticks.
-    pub ticks: u32,
+    pub(crate) ticks: u32,
     /// Decoding can start here.
-    pub sync: bool,
+    pub(crate) sync: bool,
     /// Composition offset, in ticks.
-    pub cts: i32,
+    pub(crate) cts: i32,
     /// Bytes of it, all of one value.
-    pub bytes: (u32, u8),
+    pub(crate) bytes: (u32, u8),
 }
 
 /// A chunk to be written.
 #[derive(Clone, Debug, Default)]
-pub struct Fragment {
+pub(crate) struct Fragment {
     /// Decode time; the low 32 bits of it where `wraps`.
-    pub time: u64,
+    pub(crate) time: u64,
     /// tfdt of version 0.
-    pub wraps: bool,
+    pub(crate) wraps: bool,
     /// styp in front.
-    pub styp: bool,
+    pub(crate) styp: bool,
     /// Wall clock in a prft, in seconds since 1970.
-    pub produced_s: Option<u64>,
+    pub(crate) produced_s: Option<u64>,
     /// In order.
-    pub frames: Vec<Frame>,
+    pub(crate) frames: Vec<Frame>,
 }
 
 impl Fragment {
     /// Its boxes, for track `id`.
-    pub fn bytes(&self, id: u32) -> Vec<u8> {
+    pub(crate) fn bytes(&self, id: u32) -> Vec<u8> {
         let mut prefix = Vec::new();
         if self.styp {
             prefix.extend(boxed(b"styp", &[b"cmfs", &words(&[0])]));
@@ -156,7 +158,7 @@ impl Fragment {
     }
 
     /// The same, read under `header`.
-    pub fn read(&self, header: &Header) -> TrackChunk {
+    pub(crate) fn read(&self, header: &Header) -> TrackChunk {
         let bytes = self.bytes(header.tracks[0].track_id);
         match event(&bytes) {
             Some(Event::Chunk(chunk)) => resolve(&chunk, header).expect("it is sound").remove(0).1,
@@ -165,7 +167,7 @@ impl Fragment {
     }
 
     /// Ticks of all frames.
-    pub fn ticks(&self) -> u64 {
+    pub(crate) fn ticks(&self) -> u64 {
         self.frames.iter().map(|frame| u64::from(frame.ticks)).sum()
     }
 
@@ -191,13 +193,13 @@ impl Fragment {
 }
 
 /// A box with `content` after its header.
-pub fn boxed(name: &[u8; 4], content: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn boxed(name: &[u8; 4], content: &[&[u8]]) -> Vec<u8> {
     let len = 8 + content.iter().map(|piece| piece.len()).sum::<usize>();
     [&(len as u32).to_be_bytes(), &name[..], &content.concat()].concat()
 }
 
 /// Words of 32 bits.
-pub fn words(words: &[u32]) -> Vec<u8> {
+pub(crate) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 

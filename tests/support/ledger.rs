@@ -1,5 +1,7 @@
 //! A model of what a publisher may tell: every change is held against what it
 //! told before.
+// Not every test uses all of it.
+#![allow(dead_code)]
 
 use std::sync::Arc;
 
@@ -8,17 +10,17 @@ use headwater::media::window::{Part, Segment};
 
 /// Everything that was told of one track.
 #[derive(Debug, Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// Every whole segment, those that were dropped included.
-    pub whole: Vec<Arc<Segment>>,
+    pub(crate) whole: Vec<Arc<Segment>>,
     /// The open one.
-    pub open: Option<Arc<Segment>>,
+    pub(crate) open: Option<Arc<Segment>>,
     hint: Option<u64>,
 }
 
 impl Told {
     /// Every part of every segment.
-    pub fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
         let segments = self.whole.iter().chain(&self.open);
         segments.flat_map(|segment| &segment.parts)
     }
@@ -26,14 +28,14 @@ impl Told {
 
 /// See the module's head.
 #[derive(Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// A mirror.
-    pub channel: Channel,
+    pub(crate) channel: Channel,
     /// One entry a track.
-    pub tracks: Vec<Told>,
+    pub(crate) tracks: Vec<Told>,
     /// Batches so far, with the number of segments each of them closed and
     /// opened.
-    pub batches: Vec<(usize, usize)>,
+    pub(crate) batches: Vec<(usize, usize)>,
     targets: Option<Targets>,
     /// Whether durations are held against the targets: sources whose samples
     /// are longer than a part can't keep to them.
@@ -42,7 +44,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Nothing was told.
-    pub fn new(strict: bool) -> Self {
+    pub(crate) fn new(strict: bool) -> Self {
         Self {
             channel: Channel::new("c", "g"),
             tracks: Vec::new(),
@@ -53,7 +55,7 @@ impl Ledger {
     }
 
     /// Takes in one version.
-    pub fn take(&mut self, seq: u64, changes: &[Change]) {
+    pub(crate) fn take(&mut self, seq: u64, changes: &[Change]) {
         assert_ne!(
             self.channel.state(),
             State::Ended,

@@ -29,6 +29,7 @@ const ROUNDING_MS_MAX: i64 = 100;
 pub(crate) const SOURCE_SILENT_MS: u64 = 1_000;
 
 pub(crate) use crate::media::timeline::parts::PART_SHARE_MIN;
+pub(crate) use crate::media::timeline::segmenter::SHORTER_BY;
 
 /// Which session of an encoder a chunk belongs to: rises with every header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -10,6 +10,10 @@ use crate::media::timeline::parts::{PartBuilder, Placed};
 use crate::media::window::{HeaderObject, Part, Segment};
 use crate::time::{Timescale, rescale_floor};
 
+/// Segments may be this share shorter than was asked for: groups of pictures
+/// rarely fit exactly.
+pub(crate) const SHORTER_BY: i64 = 20;
+
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Segmenter {
@@ -194,6 +198,11 @@ impl Segmenter {
         i64::from(self.scale.get())
     }
 
+    /// A keyframe this long into a segment begins the next.
+    fn due(&self) -> i64 {
+        self.shortest - self.shortest / SHORTER_BY
+    }
+
     /// Longest segment whose rounded duration is within the target.
     fn longest(&self) -> i64 {
         i64::from(self.targets.segment_s) * self.second() + (self.second() - 1) / 2
@@ -212,7 +221,7 @@ impl Segmenter {
         match explicit {
             Some(first) => first,
             None if self.kind == Kind::Video => {
-                chunk.chunk.is_independent() && elapsed >= self.shortest - self.second() / 20
+                chunk.chunk.is_independent() && elapsed >= self.due()
             }
             None => chunk.start + chunk.chunk.duration as i64 / 2 >= self.line(open),
         }
@@ -227,7 +236,7 @@ impl Segmenter {
             .open
             .as_ref()
             .map_or(chunk.start, |open| open.start_ticks);
-        let due = self.shortest - self.second() / 20;
+        let due = self.due();
         let mut at = chunk.start;
         for (index, sample) in chunk.chunk.samples.iter().enumerate() {
             let end = at + i64::from(sample.duration);

@@ -14,14 +14,14 @@ pub mod cmaf_header;
 pub mod cmaf_resolve_cut;
 pub mod corpus;
 #[path = "../../../tests/support/encoder.rs"]
-pub mod encoder;
+mod encoder;
 pub mod hls_reload;
 pub mod http_connection;
 pub mod http_range;
 pub mod http_route;
 pub mod ingest_name;
 #[path = "../../../tests/support/ledger.rs"]
-pub mod ledger;
+mod ledger;
 pub mod mutate;
 pub mod publisher;
 
