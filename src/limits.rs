@@ -58,6 +58,16 @@ pub const CHUNK_SAMPLES_MAX: usize = 16 * 1024;
 /// Decode time of a chunk in ticks. An epoch clock of nanoseconds is at 2^61;
 /// below this bound sums of times fit 64 bits with a sign.
 pub const DECODE_TICKS_MAX: u64 = 1 << 62;
+/// Decode time of a chunk in seconds, 136 years: an epoch clock until 2106.
+pub const DECODE_SECONDS_MAX: u64 = 1 << 32;
+/// Ticks a second of a track: nanoseconds. With `DECODE_SECONDS_MAX` a clock
+/// that is shifted by as much again still fits 64 bits with a sign.
+pub const TIMESCALE_MAX: u32 = 1_000_000_000;
+/// Duration of one chunk in seconds. Whole segments sent as one are below 30 s.
+pub const CHUNK_SECONDS_MAX: u64 = 120;
+/// Shortest segment, in milliseconds, that the grid of a channel takes for its
+/// cell: a gap is filled by cells.
+pub const GRID_CELL_MS_MIN: u64 = 500;
 /// Ticks by which an edit list may shift a track either way, 18 minutes of
 /// nanoseconds. Real ones cover some frames.
 pub const EDIT_TICKS_MAX: u64 = 1 << 40;

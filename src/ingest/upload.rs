@@ -95,6 +95,28 @@ impl Upload {
         self.held_since
     }
 
+    /// Bytes held: media that waits for its header, and a chunk that is not
+    /// whole yet.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes + self.parser.held_bytes() as u64
+    }
+
+    /// Takes nothing more from it.
+    pub fn refuse(&mut self, fault: Fault) {
+        self.held = Vec::new();
+        (self.held_bytes, self.held_since) = (0, None);
+        self.fault = Some(fault);
+    }
+
+    /// Goes on in another life of its channel.
+    pub fn renew(&mut self, headers: &Headers) {
+        if self.known.take().is_some()
+            && let Some(known) = headers.get(&self.name)
+        {
+            self.take_header(Arc::clone(known));
+        }
+    }
+
     /// Some bytes of the body.
     pub fn body(
         &mut self,
@@ -184,7 +206,7 @@ impl Upload {
     ) -> Result<(), Fault> {
         match event {
             Event::Header(header) => {
-                let known = Arc::new(self.open_tracks(publisher, header)?);
+                let known = Arc::new(open_tracks(&self.name, publisher, header)?);
                 headers.insert(self.name.clone(), Arc::clone(&known));
                 self.take_header(known);
                 Ok(())
@@ -203,27 +225,6 @@ impl Upload {
                 Ok(())
             }
         }
-    }
-
-    fn open_tracks(&self, publisher: &mut Publisher, header: Header) -> Result<Known, Fault> {
-        let muxed = header.tracks.len() > 1;
-        let mut tracks = Vec::with_capacity(header.tracks.len());
-        for track in &header.tracks {
-            let name = if muxed {
-                let kind = match track.kind {
-                    Kind::Video => 'v',
-                    Kind::Audio => 'a',
-                    Kind::Text => 't',
-                    Kind::Metadata => 'm',
-                };
-                track_name(&format!("{}-{kind}{}", self.name, track.track_id))
-            } else {
-                self.name.clone()
-            };
-            let key = publisher.header(&name, track.clone())?;
-            tracks.push((key, publisher.session(key)));
-        }
-        Ok(Known { header, tracks })
     }
 
     fn take_header(&mut self, known: Arc<Known>) {
@@ -270,4 +271,36 @@ impl Upload {
             FaultKind::Boxes(error.to_string()),
         )
     }
+}
+
+/// Opens the tracks of a header that came under `name`.
+fn open_tracks(name: &str, publisher: &mut Publisher, header: Header) -> Result<Known, Fault> {
+    let muxed = header.tracks.len() > 1;
+    let mut tracks = Vec::with_capacity(header.tracks.len());
+    for track in &header.tracks {
+        let track_name = if muxed {
+            let kind = match track.kind {
+                Kind::Video => 'v',
+                Kind::Audio => 'a',
+                Kind::Text => 't',
+                Kind::Metadata => 'm',
+            };
+            track_name(&format!("{name}-{kind}{}", track.track_id))
+        } else {
+            name.to_owned()
+        };
+        let key = publisher.header(&track_name, track.clone())?;
+        tracks.push((key, publisher.session(key)));
+    }
+    Ok(Known { header, tracks })
+}
+
+/// Opens the tracks of known headers in another life of their channel: most
+/// encoders send a header once.
+pub fn carry_over(headers: &Headers, publisher: &mut Publisher) -> Headers {
+    let reopen = |(name, known): (&String, &Arc<Known>)| {
+        let known = open_tracks(name, publisher, known.header.clone()).ok()?;
+        Some((name.clone(), Arc::new(known)))
+    };
+    headers.iter().filter_map(reopen).collect()
 }

@@ -30,13 +30,20 @@ struct Anchored {
     wall_base: Wall,
     epoch: bool,
     era: Era,
+    /// A new header opened the era, and no media has come under it.
+    provisional: bool,
 }
 
 /// How far a chunk may lie from where an era puts the present for its track to
 /// be of that era.
 const ERA_TOLERANCE: Micros = Micros(10_000_000);
+/// How far a chunk of an era may lie before the end of its track: what was
+/// under way when the clock was reset.
+const OVERLAP_TOLERANCE: Micros = Micros(1_000_000);
 /// Decode times this near to the wall clock are an epoch timeline.
 const EPOCH_TOLERANCE_S: i64 = 86_400;
+/// A producer's clock that is off by more is wrong, and arrival tells better.
+const PRODUCER_TOLERANCE: Micros = Micros(86_400_000_000);
 
 /// What anchors a chunk: its decode time span and its arrival.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +63,11 @@ impl Arrival {
     fn wall_of_zero(&self) -> Wall {
         let arrived = Wall(self.now.wall.0 - self.end.0);
         match self.produced {
-            Some(wall) => Wall(wall.0 - self.start.0),
-            None if self.is_epoch() => Wall(0),
-            None => arrived,
+            Some(wall) if (wall.0 - self.now.wall.0).abs() <= PRODUCER_TOLERANCE.0 => {
+                Wall(wall.0 - self.start.0)
+            }
+            _ if self.is_epoch() => Wall(0),
+            _ => arrived,
         }
     }
 
@@ -87,6 +96,7 @@ impl Clock {
                     shift: Micros(0),
                     begins: arrival.start,
                 },
+                provisional: false,
             })
             .era
     }
@@ -108,23 +118,38 @@ impl Clock {
         Wall(base.0.saturating_add(at.0))
     }
 
-    /// The era for a track of era `of` whose decode time was reset: the current
-    /// one if another track opened it and the chunk fits, else a new one that
-    /// begins no earlier than `not_before`, the end of all published media.
-    pub(crate) fn reset(&mut self, of: u64, arrival: &Arrival, not_before: Micros) -> Era {
+    /// The era for a track whose newest media is of era `of` and ends at
+    /// `own_end`, and whose decode time was reset. It shares the shift of the
+    /// current one if the chunk fits there, and the era itself if another track
+    /// opened it; else it begins no earlier than `not_before`, the end of all
+    /// published media.
+    pub(crate) fn reset(
+        &mut self,
+        of: u64,
+        arrival: &Arrival,
+        own_end: Micros,
+        not_before: Micros,
+    ) -> Era {
         let mut anchored = self.anchored.expect("a reset follows media");
-        let shift = arrival.wall_of_zero().0 - anchored.wall_base.0;
         let current = anchored.era;
-        if current.number > of && (current.shift.0 - shift).abs() <= ERA_TOLERANCE.0 {
-            return current;
-        }
-        let shift = shift.max(not_before.0 - arrival.start.0);
-        let begins = Micros(arrival.start.0 + shift);
-        anchored.era = Era {
-            number: current.number + 1,
-            shift: Micros(shift),
-            begins,
+        let shift = arrival.wall_of_zero().0 - anchored.wall_base.0;
+        let near = (current.shift.0 - shift).abs() <= ERA_TOLERANCE.0;
+        let ahead = arrival.start.0 + current.shift.0 >= own_end.0 - OVERLAP_TOLERANCE.0;
+        let shift = if near && ahead {
+            if current.number > of && !anchored.provisional {
+                return current;
+            }
+            current.shift.0
+        } else {
+            shift.max(not_before.0 - arrival.start.0)
         };
+        let opened = current.number > of && anchored.provisional;
+        anchored.era = Era {
+            number: current.number + u64::from(!opened),
+            shift: Micros(shift),
+            begins: Micros(arrival.start.0 + shift),
+        };
+        anchored.provisional = false;
         self.anchored = Some(anchored);
         anchored.era
     }
@@ -138,8 +163,18 @@ impl Clock {
                 begins,
                 ..anchored.era
             };
+            anchored.provisional = true;
         }
         anchored.era
+    }
+
+    /// The track that opened era `number` goes on in it with its old clock.
+    pub(crate) fn confirm(&mut self, number: u64) {
+        if let Some(anchored) = &mut self.anchored
+            && anchored.era.number == number
+        {
+            anchored.provisional = false;
+        }
     }
 }
 
@@ -259,12 +294,14 @@ mod tests {
     fn a_reset_goes_on_with_the_wall_clock_and_is_shared_by_tracks() {
         let mut clock = Clock::default();
         clock.era(&arrival(0, 1_000));
-        let video = clock.reset(0, &arrival(0, 1_030), Micros(10_000_000));
+        let end = Micros(10_000_000);
+        let video = clock.reset(0, &arrival(0, 1_030), end, end);
         assert_eq!((video.number, video.shift), (1, Micros(30_000_000)));
-        let audio = clock.reset(0, &arrival(0, 1_031), Micros(10_000_000));
+        let audio = clock.reset(0, &arrival(0, 1_031), end, end);
         assert_eq!(audio, video);
         // Never into what has been published.
-        let again = clock.reset(1, &arrival(0, 1_040), Micros(90_000_000));
+        let end = Micros(90_000_000);
+        let again = clock.reset(1, &arrival(0, 1_040), end, end);
         assert_eq!((again.number, again.begins), (2, Micros(90_000_000)));
     }
 

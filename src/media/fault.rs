@@ -38,6 +38,8 @@ pub enum FaultKind {
     Capacity,
     /// Another upload of the same track has taken over.
     Superseded,
+    /// The channel is over.
+    Ended,
 }
 
 impl Fault {
@@ -91,6 +93,7 @@ impl fmt::Display for Fault {
             }
             FaultKind::Limit(what) => write!(f, "more than this origin holds: {what}"),
             FaultKind::Capacity => f.write_str("no room for more media now"),
+            FaultKind::Ended => f.write_str("the channel has ended; a new upload opens it again"),
             FaultKind::Superseded => f.write_str("a newer upload of this track has taken over"),
         }
     }

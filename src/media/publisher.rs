@@ -146,6 +146,13 @@ impl Publisher {
             id: header.digest,
             track: header,
         });
+        if object.track.timescale.get() > limits::TIMESCALE_MAX {
+            let what = "more than 1000000000 ticks a second";
+            return Err(refuse(FaultKind::Unsupported(what.to_owned())));
+        }
+        if self.channel.state() == State::Ended {
+            return Err(refuse(FaultKind::Ended));
+        }
         let Some(key) = self.key(name) else {
             if self.slots.len() == limits::CHANNEL_TRACKS_MAX {
                 return Err(refuse(FaultKind::Limit("tracks of one channel")));
@@ -216,6 +223,9 @@ impl Publisher {
 
     /// The upload of one segment of a track ended whole.
     pub fn end_segment(&mut self, now: Now, key: TrackKey) {
+        if self.channel.state() == State::Ended {
+            return;
+        }
         match &mut self.slots[key.0].phase {
             Phase::Priming(seen) => seen.end_segment(),
             Phase::Live(..) => self.close_segment(key),
@@ -230,7 +240,7 @@ impl Publisher {
         let Some(targets) = self.channel.targets() else {
             return;
         };
-        let silent_ms = now.mono.ms_since(self.last_media);
+        let silent_ms = self.silent_ms(now);
         let stalled = silent_ms > 3000 * u64::from(targets.segment_s);
         let state = match self.channel.state() {
             State::Live | State::Stalled if silent_ms > self.policy.ended_after_ms => State::Ended,
@@ -244,6 +254,11 @@ impl Publisher {
             }
             self.emit(Change::State(state));
         }
+    }
+
+    /// Milliseconds since media was taken in last, or since the beginning.
+    pub fn silent_ms(&self, now: Now) -> u64 {
+        now.mono.ms_since(self.last_media)
     }
 
     /// Lists no more than `window_ms` of media from the next segment on, if
@@ -262,7 +277,23 @@ impl Publisher {
         Some((self.channel.seq, std::mem::take(&mut self.changes).into()))
     }
 
+    /// Refuses times that no arithmetic here is made for.
+    fn check(&self, key: TrackKey, chunk: &TrackChunk) -> Result<(), Fault> {
+        let scale = u64::from(self.header_of(key).timescale.get());
+        let what = if self.channel.state() == State::Ended {
+            FaultKind::Ended
+        } else if chunk.decode_time / scale >= limits::DECODE_SECONDS_MAX {
+            FaultKind::Limit("seconds of decode time")
+        } else if chunk.duration / scale >= limits::CHUNK_SECONDS_MAX {
+            FaultKind::Limit("seconds in one chunk")
+        } else {
+            return Ok(());
+        };
+        Err(Fault::new(None, chunk.at, what))
+    }
+
     fn take(&mut self, now: Now, key: TrackKey, incoming: Incoming) -> Result<Accepted, Fault> {
+        self.check(key, &incoming.chunk)?;
         let published_end = self.published_end();
         let slot = &mut self.slots[key.0];
         match &mut slot.phase {
@@ -328,7 +359,8 @@ impl Publisher {
         let (now, first) = seen.first().expect("a ready track has media");
         let arrival = timeline::arrival(header.timescale, now, &first.chunk);
         self.clock.era(&arrival);
-        let ticks = seen.segment_ticks();
+        let cell_min = u64::from(header.timescale.get()) * limits::GRID_CELL_MS_MIN / 1000;
+        let ticks = seen.segment_ticks().max(cell_min).max(1);
         self.grid = Some(Grid::new(
             &self.clock,
             ticks,
@@ -408,7 +440,9 @@ impl Publisher {
         let targets = *self.channel.targets().expect("segments follow the targets");
         let window = &self.channel.track_at(track).window;
         let scale = segment.header.track.timescale;
-        let listed_ms = targets.window_ms.min(self.window_limit_ms);
+        // A list never gets shorter than three targets (section 6.2.2).
+        let shortest_ms = 3000 * u64::from(targets.segment_s);
+        let listed_ms = targets.window_ms.min(self.window_limit_ms).max(shortest_ms);
         let listed_from = window.listed_from(rescale_floor(listed_ms as i64, 1000, scale.get()));
         // Parts stay for as long again after their tags went, and a segment for
         // its own length after it left the list (RFC 8216bis section 6.2.2).

@@ -6,8 +6,8 @@ use crate::media::channel::Targets;
 use crate::media::cmaf::{Kind, TrackHeader};
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::Policy;
-use crate::media::timeline::{Incoming, PART_SHARE_MIN};
-use crate::time::{Now, Timescale, rescale_floor};
+use crate::media::timeline::{Incoming, PART_SHARE_MIN, SHORTER_BY, SOURCE_SILENT_MS, Session};
+use crate::time::{Mono, Now, Timescale, rescale_floor};
 
 /// Chunks finer than this are merged into parts of [`DEFAULT_PART_US`].
 const FINE_CHUNK_US: i64 = 200_000;
@@ -24,6 +24,15 @@ pub(crate) enum Early {
     SegmentEnd,
 }
 
+/// How a chunk lies against those that are held.
+enum Lie {
+    Next,
+    /// Held already, or of another source than the one at work.
+    Ignored,
+    /// The source has started anew.
+    Anew,
+}
+
 /// A track that is being watched.
 #[derive(Debug, Default)]
 pub(crate) struct Priming {
@@ -33,6 +42,9 @@ pub(crate) struct Priming {
     end: u64,
     chunk_ticks_max: u64,
     sample_ticks_max: u32,
+    /// Session and arrival of the newest chunk, and decode time of the first.
+    newest: Option<(Session, Mono)>,
+    first_time: u64,
     /// Whole segments seen, and the longest of them.
     segments: u32,
     segment_ticks: u64,
@@ -48,11 +60,12 @@ impl Priming {
         policy: &Policy,
         incoming: Incoming,
     ) -> Result<(), Fault> {
-        let chunk = &incoming.chunk;
-        let breaks = self.begins.is_some() && chunk.decode_time.abs_diff(self.end) > chunk.duration;
-        if breaks {
-            *self = Self::default();
+        match self.lie(now, &incoming) {
+            Lie::Next => {}
+            Lie::Ignored => return Ok(()),
+            Lie::Anew => *self = Self::default(),
         }
+        let chunk = &incoming.chunk;
         if self.bytes + chunk.bytes.len() as u64 > limits::PRIMING_BYTES_MAX {
             let kind = FaultKind::Limit("media before the first whole segment");
             return Err(Fault::new(None, chunk.at, kind));
@@ -61,10 +74,14 @@ impl Priming {
             return Ok(());
         }
         let scale = header.timescale;
+        if self.begins.is_none() {
+            self.first_time = chunk.decode_time;
+        }
         let begins = *self.begins.get_or_insert(chunk.decode_time);
+        self.newest = Some((incoming.session, now.mono));
         let elapsed = chunk.decode_time - begins.min(chunk.decode_time);
         let shortest = ticks_of_ms(policy.segment_ms, scale);
-        let due = elapsed + shortest / 20 >= shortest;
+        let due = elapsed + shortest / SHORTER_BY as u64 >= shortest;
         let ends = match header.kind {
             _ if incoming.one_segment => incoming.begins_segment && elapsed > 0,
             Kind::Video => due && chunk.is_independent(),
@@ -84,6 +101,26 @@ impl Priming {
         self.bytes += chunk.bytes.len() as u64;
         self.early.push(Early::Chunk(now, Box::new(incoming)));
         Ok(())
+    }
+
+    /// How a chunk lies against what is held.
+    fn lie(&self, now: Now, incoming: &Incoming) -> Lie {
+        let chunk = &incoming.chunk;
+        let Some((source, at)) = self.newest else {
+            return Lie::Next;
+        };
+        let other = incoming.session != source;
+        let silent = now.mono.ms_since(at) >= SOURCE_SILENT_MS;
+        let end = chunk.decode_time + chunk.duration;
+        let repeats = chunk.decode_time >= self.first_time && end <= self.end;
+        let follows = chunk.decode_time.abs_diff(self.end) <= chunk.duration;
+        match (repeats, follows) {
+            (true, _) if other && silent => Lie::Anew,
+            (true, _) if other || incoming.one_segment => Lie::Ignored,
+            (_, false) if other && !silent => Lie::Ignored,
+            (_, false) => Lie::Anew,
+            _ => Lie::Next,
+        }
     }
 
     /// An upload ended whole. Where it was to bring one segment, this is its
@@ -165,7 +202,7 @@ pub(crate) fn settle<'a>(
         .map(|(header, seen)| us(seen.segment_ticks(), header));
     let segment_us = segment_us.max().unwrap_or(1_000_000);
     // Up to a tenth of a second over a whole number is jitter, not a target.
-    let segment_s = (segment_us - 100_000).div_euclid(1_000_000) + 1;
+    let segment_s = ((segment_us - 100_000).div_euclid(1_000_000) + 1).clamp(1, 3600);
     let part_us = match policy.part_ms {
         Some(ms) => Some(ms as i64 * 1000),
         None => learn_part_us(tracks.clone()),
@@ -173,9 +210,9 @@ pub(crate) fn settle<'a>(
     let part_us = part_us.map(|us| whole_frames_us(us, tracks));
     let round = |us: i64| (us.min(i64::from(u32::MAX) - 10) as u32).div_ceil(10) * 10;
     Targets {
-        segment_s: segment_s.clamp(1, 3600) as u32,
+        segment_s: segment_s as u32,
         part_us: part_us.map(|us| round(us.min(segment_s * 1_000_000))),
-        window_ms: policy.window_ms.max(6 * segment_us.unsigned_abs() / 1000),
+        window_ms: policy.window_ms.max(6000 * segment_s as u64),
     }
 }
 

@@ -18,6 +18,9 @@ use crate::time::{Mono, Now};
 /// How long a request waits for a channel that is not served yet, in
 /// milliseconds.
 const EARLY_HOLD_MS: u64 = 8_000;
+/// A home that says nothing for this long, in milliseconds, is asked anew: its
+/// channel may have ended, and the letter that said so been lost.
+const MIRROR_QUIET_MS: u64 = 10_000;
 /// A mirror that nobody has asked for is given up after this, in milliseconds.
 const MIRROR_IDLE_MS: u64 = 60_000;
 
@@ -155,8 +158,10 @@ impl Shard {
                 mirror.reader.expire(desk, now, channel);
             }
             let home = crate::shard::ShardId((crate::hash::fnv1a(name.as_bytes()) % count) as u16);
-            if mirror.channel.is_none() && !mirror.asked && !mirror.early.is_empty() {
-                mirror.asked = true;
+            let waits = mirror.channel.is_none() && !mirror.asked && !mirror.early.is_empty();
+            let quiet = now.mono.ms_since(mirror.heard) > MIRROR_QUIET_MS;
+            if waits || quiet {
+                (mirror.asked, mirror.heard) = (true, now.mono);
                 desk.post(
                     home,
                     Letter::Subscribe {

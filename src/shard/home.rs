@@ -93,14 +93,22 @@ impl Home {
     }
 
     /// Whether nothing holds it any more: it ended a window ago, or it never
-    /// had media and nobody uploads.
+    /// had enough media to be served, and nobody uploads.
     pub(super) fn is_over(&mut self, now: Now, window_ms: u64) -> bool {
         let since = match self.channel().state() {
             State::Ended => now.mono.ms_since(*self.ended.get_or_insert(now.mono)) > window_ms,
             State::Idle => now.mono.ms_since(self.opened) > IDLE_MS,
-            _ => false,
+            State::Priming => self.publisher.silent_ms(now) > window_ms,
+            State::Live | State::Stalled => false,
         };
         since && self.uploads.is_empty()
+    }
+
+    /// Bytes of media held, in uploads too.
+    pub(super) fn bytes(&self) -> u64 {
+        let uploads = self.uploads.values();
+        let held: u64 = uploads.map(|running| running.upload.held_bytes()).sum();
+        self.publisher.bytes() + held
     }
 
     pub(super) fn channel(&self) -> &Channel {
@@ -128,7 +136,7 @@ impl Home {
             home: home.0,
             parked: self.reader.slots() as u64,
             uploads: self.uploads.len() as u64,
-            bytes: self.publisher.bytes(),
+            bytes: self.bytes(),
             tracks: tracks.collect(),
         }
     }

@@ -71,7 +71,7 @@ impl Shard {
         let Some(mirror) = self.mirrors.get_mut(name) else {
             return;
         };
-        mirror.asked = false;
+        (mirror.asked, mirror.heard) = (false, now.mono);
         let Some(state) = state else {
             let reply = Rc::new(delivery::no_channel_reply(name, now));
             if let Some(mut mirror) = self.mirrors.remove(name) {
@@ -104,6 +104,7 @@ impl Shard {
             let channel = Arc::clone(name);
             return self.desk.post(from, Letter::Unsubscribe { channel });
         };
+        mirror.heard = now.mono;
         match &mut mirror.channel {
             Some(channel) if channel.seq + 1 == seq => channel.apply(seq, changes),
             // A snapshot overtook it.

@@ -18,6 +18,8 @@ pub(super) struct Mirror {
     pub(super) asked: bool,
     /// When a player last asked for it.
     pub(super) used: Mono,
+    /// When its home was last heard, or asked.
+    pub(super) heard: Mono,
 }
 
 impl Mirror {
@@ -28,6 +30,7 @@ impl Mirror {
             early: Vec::new(),
             asked: false,
             used: now,
+            heard: now,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::http::reply::{Cache, Reply, ReplyBuilder};
 use crate::http::request::{BodyLength, Method, Request};
 use crate::ingest::auth::{self, Admission};
 use crate::ingest::name::UploadName;
-use crate::ingest::upload::{Outcome, Upload};
+use crate::ingest::upload::{self, Outcome, Upload};
 use crate::limits;
 use crate::media::channel::State;
 use crate::media::fault::{Fault, FaultKind};
@@ -89,6 +89,10 @@ impl Shard {
             return;
         };
         self.desk.counters.ingest_bytes += data.len() as u64;
+        let ended = |home: &Home| home.channel().state() == State::Ended;
+        if self.homes.get(&name).is_some_and(ended) {
+            self.renew_home(now, &name);
+        }
         let home = self.homes.get_mut(&name).expect("an upload has its home");
         let Home {
             publisher,
@@ -194,13 +198,6 @@ impl Shard {
         (name, track, one_segment): (&str, &str, bool),
     ) {
         let key: Arc<str> = name.into();
-        let ended = self
-            .homes
-            .get(name)
-            .is_some_and(|home| home.channel().state() == State::Ended);
-        if ended {
-            self.renew_home(now, &key);
-        }
         let room = self.homes.contains_key(name)
             || self.homes.len() * usize::from(self.identity.count) < limits::CHANNELS_MAX;
         if !room || self.memory_is_full() {
@@ -277,6 +274,9 @@ impl Shard {
                 continue;
             }
             let outcome = running.upload.header_came(now, publisher, headers);
+            if running.upload.fault().is_some() {
+                running.faulted.get_or_insert(now.mono);
+            }
             if outcome != Outcome::Waiting && running.ended {
                 running.upload.end_segments(now, publisher);
                 over.push((*exchange, outcome));
@@ -299,6 +299,10 @@ impl Shard {
                 .is_some_and(|since| now.mono.ms_since(since) > limits::HEADERLESS_MS_MAX);
             if headerless && running.ended {
                 over.push((*exchange, Outcome::Refused(running.upload.no_header())));
+            } else if headerless {
+                let fault = running.upload.no_header();
+                running.upload.refuse(fault);
+                running.faulted = Some(now.mono);
             } else if let Some(since) = running.faulted
                 && !running.answered
                 && now.mono.ms_since(since) > REFUSED_ANSWER_MS
@@ -316,7 +320,7 @@ impl Shard {
 
     /// Shortens windows when media outgrows its budget, all alike.
     fn share_memory(&mut self) {
-        let held: u64 = self.homes.values().map(|home| home.publisher.bytes()).sum();
+        let held: u64 = self.homes.values().map(Home::bytes).sum();
         self.memory_held = held;
         let budget = self.settings.memory_bytes.max(1);
         let limit = if held > budget {
@@ -335,18 +339,18 @@ impl Shard {
         self.memory_held / 5 * 4 > self.settings.memory_bytes
     }
 
-    /// Begins a new life of a channel that had ended.
+    /// Begins a new life of a channel that had ended, with its headers and the
+    /// uploads under way.
     fn renew_home(&mut self, now: Now, name: &Arc<str>) {
         let mut home = self.homes.remove(name).expect("it ended here");
         let over = Rc::new(delivery::no_channel_reply(name, now));
         home.reader.dismiss(&mut self.desk, &over);
-        for exchange in home.uploads.keys() {
-            self.uploads.remove(exchange);
-            self.desk.effects.push_back(Effect::Abort {
-                exchange: *exchange,
-            });
-        }
         let mut renewed = Home::new(name, &generation(now), self.settings.policy, now);
+        renewed.headers = upload::carry_over(&home.headers, &mut renewed.publisher);
+        for running in home.uploads.values_mut() {
+            running.upload.renew(&renewed.headers);
+        }
+        renewed.uploads = home.uploads;
         renewed.subscribers = home
             .subscribers
             .into_keys()
@@ -412,7 +416,7 @@ fn stored(wall: Wall) -> Reply {
 fn fault_reply(channel: &str, fault: &Fault, wall: Wall) -> Reply {
     let status = match fault.kind {
         FaultKind::Boxes(_) | FaultKind::TimeBack { .. } | FaultKind::TimeAhead { .. } => 400,
-        FaultKind::Superseded => 409,
+        FaultKind::Superseded | FaultKind::Ended => 409,
         FaultKind::NoHeader => 412,
         FaultKind::Limit(_) => 413,
         FaultKind::Unsupported(_) => 415,

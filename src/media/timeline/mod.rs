@@ -22,11 +22,14 @@ use crate::time::{Micros, Mono, Now, Timescale, rescale_floor};
 
 /// A hole up to this long is a gap; a longer one is a clock that was reset.
 const GAP_MS_MAX: u64 = 60_000;
+/// A step in decode time below this, and below a sample, is rounding.
+const ROUNDING_MS_MAX: i64 = 100;
 /// A source that has brought nothing for this long gives way to another whose
 /// clock does not fit.
-const SOURCE_SILENT_MS: u64 = 1_000;
+pub(crate) const SOURCE_SILENT_MS: u64 = 1_000;
 
 pub(crate) use crate::media::timeline::parts::PART_SHARE_MIN;
+pub(crate) use crate::media::timeline::segmenter::SHORTER_BY;
 
 /// Which session of an encoder a chunk belongs to: rises with every header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -41,14 +44,18 @@ pub enum Accepted {
     Duplicate,
     /// It can't be decoded before the next sync sample and is left out.
     NotDecodable,
+    /// Another source of the track is at work and this one's clock does not
+    /// fit; it is ignored until that source is silent.
+    Standby,
 }
 
 /// How a chunk lies against the end of the timeline.
 enum Lie {
+    /// Behind it, or behind a hole that becomes a gap.
     Next,
-    Gap,
-    Behind { by_ms: u64 },
-    Reset { ahead_ms: Option<u64> },
+    Ignored(Accepted),
+    Reset,
+    Refused(FaultKind),
 }
 
 /// One chunk with what its upload says of it.
@@ -72,8 +79,17 @@ pub(crate) struct Timeline {
     end: Option<i64>,
     /// Decode time after the last accepted chunk, as sent.
     raw_end: u64,
+    /// Newest session that media was accepted of.
     session: Session,
+    /// Session of the newest accepted chunk.
+    source: Session,
     last_accepted: Mono,
+    /// Number of the era of the newest accepted chunk.
+    placed: u64,
+    /// The clock was reset, and nothing has been accepted since.
+    entering: bool,
+    /// The header changed, and nothing has been accepted since.
+    reconfigured: bool,
     /// Decode time after a chunk that was refused for its time: if the next
     /// one goes on there, the clock really was reset.
     refused_end: Option<u64>,
@@ -97,7 +113,11 @@ impl Timeline {
             end: None,
             raw_end: 0,
             session: Session::default(),
+            source: Session::default(),
             last_accepted: Mono::default(),
+            placed: 0,
+            entering: false,
+            reconfigured: false,
             refused_end: None,
             wants_sync: true,
         }
@@ -126,14 +146,21 @@ impl Timeline {
         };
         let start = self.place(era, incoming.chunk.decode_time);
         match self.lie(now, start, &incoming) {
-            Lie::Next | Lie::Gap => self.follow(clock, era, start),
-            Lie::Behind { by_ms } => return self.behind(&incoming, by_ms),
-            Lie::Reset { ahead_ms } => {
-                if !self.reset_is_credible(&incoming) {
-                    return Err(self.refuse(&incoming, start, ahead_ms));
-                }
-                let era = clock.reset(era.number, &arrival, published_end);
+            Lie::Next => self.follow(clock, era, start),
+            Lie::Ignored(how) => return Ok(how),
+            Lie::Refused(kind) => {
+                self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
+                return Err(Fault::new(None, incoming.chunk.at, kind));
+            }
+            Lie::Reset => {
+                let own_end = self.end().unwrap_or_default();
+                let era = clock.reset(self.placed, &arrival, own_end, published_end);
                 self.break_into(era, out);
+                self.entering = true;
+                let start = self.place(era, incoming.chunk.decode_time);
+                if let Lie::Ignored(how) = self.lie(now, start, &incoming) {
+                    return Ok(how);
+                }
             }
         }
         if self.wants_sync && !incoming.chunk.is_independent() {
@@ -152,8 +179,14 @@ impl Timeline {
             }
             self.segmenter.gap(clock, &self.header, end, start, out);
         }
+        if std::mem::take(&mut self.reconfigured) {
+            clock.confirm(era.number);
+        }
         self.wants_sync = false;
+        self.entering = false;
         self.refused_end = None;
+        self.placed = era.number;
+        self.source = incoming.session;
         self.session = incoming.session.max(self.session);
         self.last_accepted = now.mono;
         self.raw_end = incoming.chunk.decode_time + incoming.chunk.duration;
@@ -189,11 +222,11 @@ impl Timeline {
             header.track.timescale, self.header.track.timescale,
             "checked by the caller"
         );
-        let of = self.era.map_or(0, |era| era.number);
         if self.end.is_some() {
-            let era = clock.break_at(of, published_end);
+            let era = clock.break_at(self.placed, published_end);
             let shift = self.era.map_or(era.shift, |own| own.shift);
             self.break_into(Era { shift, ..era }, out);
+            self.reconfigured = true;
         }
         self.header = header;
         self.wants_sync = true;
@@ -239,66 +272,53 @@ impl Timeline {
         if self.absorbs(end, start, &incoming.chunk) {
             return Lie::Next;
         }
-        if off_ms >= 0 {
-            return if off_ms as u64 <= GAP_MS_MAX {
-                Lie::Gap
+        if self.entering {
+            // What an era brings before the end of the last one is left out.
+            return if start >= end {
+                Lie::Next
             } else {
-                Lie::Reset {
-                    ahead_ms: Some(off_ms as u64),
-                }
+                Lie::Ignored(Accepted::Duplicate)
             };
         }
         let by_ms = off_ms.unsigned_abs();
         let fresh = incoming.session > self.session;
+        let other = incoming.session != self.source;
         let silent = now.mono.ms_since(self.last_accepted) >= SOURCE_SILENT_MS;
         let confirmed = self.refused_end == Some(incoming.chunk.decode_time);
-        let far = by_ms > 3 * u64::from(self.segmenter.target_s()) * 1000;
-        if confirmed || (fresh && (silent || far)) {
-            return Lie::Reset { ahead_ms: None };
+        if start > end {
+            return match by_ms <= GAP_MS_MAX {
+                // The source at work will bring what is missing.
+                true if other && !silent => Lie::Ignored(Accepted::Standby),
+                true => Lie::Next,
+                false if confirmed || (fresh && silent) => Lie::Reset,
+                false if fresh => Lie::Ignored(Accepted::Standby),
+                false => Lie::Refused(FaultKind::TimeAhead { by_ms }),
+            };
         }
-        Lie::Behind { by_ms }
-    }
-
-    /// Media behind the end: the same segment once more is nothing new, and so
-    /// is what a second source brings late; time that runs back is a fault.
-    fn behind(&mut self, incoming: &Incoming, by_ms: u64) -> Result<Accepted, Fault> {
-        let repeats = incoming.one_segment || incoming.session != self.session;
-        let recent = by_ms <= self.segmenter.window_ms();
-        if repeats && recent {
-            self.refused_end = None;
-            return Ok(Accepted::Duplicate);
+        let target_s = u64::from(self.segmenter.target_s());
+        let far = by_ms > 3000 * target_s;
+        // A source that connects again may repeat what it was cut off in; one
+        // whose clock stands at its beginning has started anew.
+        let started = incoming.chunk.decode_time < target_s * u64::from(scale.get());
+        if confirmed || (fresh && silent && (far || started)) {
+            return Lie::Reset;
         }
-        self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
-        let kind = FaultKind::TimeBack { by_ms };
-        Err(Fault::new(None, incoming.chunk.at, kind))
-    }
-
-    fn reset_is_credible(&self, incoming: &Incoming) -> bool {
-        incoming.session > self.session || self.refused_end == Some(incoming.chunk.decode_time)
-    }
-
-    fn refuse(&mut self, incoming: &Incoming, start: i64, ahead_ms: Option<u64>) -> Fault {
-        self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
-        let back = self.end.map_or(0, |end| {
-            self.scale().micros(end.saturating_sub(start)).0 / 1000
-        });
-        let kind = match ahead_ms {
-            Some(by_ms) => FaultKind::TimeAhead { by_ms },
-            None => FaultKind::TimeBack {
-                by_ms: back.max(0) as u64,
-            },
-        };
-        Fault::new(None, incoming.chunk.at, kind)
+        let repeats = incoming.one_segment || other;
+        if fresh || (repeats && by_ms <= self.segmenter.window_ms()) {
+            return Lie::Ignored(Accepted::Duplicate);
+        }
+        Lie::Refused(FaultKind::TimeBack { by_ms })
     }
 
     /// Whether a step from `end` to `start` is rounding, not a hole: less than
-    /// one sample.
+    /// one sample, and no long one.
     fn absorbs(&self, end: i64, start: i64, chunk: &TrackChunk) -> bool {
         let sample = chunk
             .samples
             .first()
             .map_or(1, |sample| i64::from(sample.duration));
-        (start - end).abs() < sample.max(2)
+        let most = rescale_floor(ROUNDING_MS_MAX, 1000, self.scale().get());
+        (start - end).abs() < sample.min(most).max(2)
     }
 
     /// Enters the first era, or a later one that another track began: this

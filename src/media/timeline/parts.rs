@@ -13,9 +13,6 @@ use crate::time::{Timescale, rescale_floor};
 /// (RFC 8216bis section 4.4.4.9).
 pub(crate) const PART_SHARE_MIN: u64 = 85;
 
-/// Media starts this near to the end of the last, or it is a gap or a break.
-const HINT_TOLERANCE_MS: i64 = 100;
-
 /// A chunk and where it lies on the timeline of the channel.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
@@ -58,10 +55,9 @@ pub(super) struct PartBuilder {
     start: i64,
     ticks: u64,
     independent: bool,
-    /// Least number of the next part.
-    next_number: u64,
-    /// Where the part that was hinted was to start, and its number.
-    hinted: Option<(i64, u64)>,
+    /// Number of the next part: fixed when the last one ended, because a hint
+    /// names it from then on. Unknown before the first.
+    next_number: Option<u64>,
 }
 
 impl PartBuilder {
@@ -76,28 +72,26 @@ impl PartBuilder {
             start: 0,
             ticks: 0,
             independent: false,
-            next_number: 0,
-            hinted: None,
+            next_number: None,
         }
     }
 
-    /// Takes the number of a part that starts at channel time `start`: the one
-    /// that was hinted there, give or take what is rounding; else milliseconds,
-    /// so that it follows from media time alone, but never one used before.
-    fn take_number(&mut self, start: i64) -> u64 {
-        let near = i64::from(self.scale.get()) * HINT_TOLERANCE_MS / 1000;
-        let hinted = self.hinted.take();
-        let number = match hinted {
-            Some((at, number)) if (start - at).abs() <= near => number,
-            _ => self.number_at(start),
-        };
-        self.next_number = number + 1;
-        number
+    /// Number of the next part, which starts at channel time `start` unless
+    /// time jumps: what a hint names. Milliseconds, so that it follows from
+    /// media time alone, but never one used before.
+    pub(super) fn number_at(&self, start: i64) -> u64 {
+        self.next_number.unwrap_or_else(|| self.ms(start))
     }
 
-    fn number_at(&self, start: i64) -> u64 {
-        let ms = rescale_floor(start, self.scale.get(), 1000).max(0) as u64;
-        ms.max(self.next_number)
+    fn ms(&self, at: i64) -> u64 {
+        rescale_floor(at, self.scale.get(), 1000).max(0) as u64
+    }
+
+    /// Takes the number of a part from `start` to `end`.
+    fn take_number(&mut self, start: i64, end: i64) -> u64 {
+        let number = self.number_at(start);
+        self.next_number = Some(self.ms(end).max(number + 1));
+        number
     }
 
     /// Adds a chunk. Parts that are complete go to `out`, in order. What can't
@@ -155,7 +149,7 @@ impl PartBuilder {
             return None;
         }
         let part = Part {
-            number: self.take_number(self.start),
+            number: self.take_number(self.start, self.start + self.ticks as i64),
             start_ticks: self.start,
             duration_ticks: self.ticks,
             independent: self.independent,
@@ -179,26 +173,17 @@ impl PartBuilder {
         let count = ticks.div_ceil(longest).max(1);
         let parts = (0..count).map(|index| {
             let start = start + (index * longest) as i64;
+            let ticks = longest.min(ticks - index * longest);
             Arc::new(Part {
-                number: self.take_number(start),
+                number: self.take_number(start, start + ticks as i64),
                 start_ticks: start,
-                duration_ticks: longest.min(ticks - index * longest),
+                duration_ticks: ticks,
                 independent: false,
                 gap: true,
                 body: Rope::new(),
             })
         });
         parts.collect()
-    }
-
-    /// Number of the part that starts at channel time `end`, the end of all
-    /// media so far: what a hint names, and what the next part gets.
-    pub(super) fn hint(&mut self, end: i64) -> u64 {
-        let number = self.number_at(end);
-        // A hint that is given up is not given again.
-        self.next_number = number;
-        self.hinted = Some((end, number));
-        number
     }
 
     fn append(&mut self, chunk: Placed) {

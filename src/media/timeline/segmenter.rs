@@ -10,6 +10,10 @@ use crate::media::timeline::parts::{PartBuilder, Placed};
 use crate::media::window::{HeaderObject, Part, Segment};
 use crate::time::{Timescale, rescale_floor};
 
+/// Segments may be this share shorter than was asked for: groups of pictures
+/// rarely fit exactly.
+pub(crate) const SHORTER_BY: i64 = 20;
+
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Segmenter {
@@ -33,6 +37,10 @@ pub(super) struct Segmenter {
     /// then the end of the next one is foreseen.
     last_ticks: Option<u64>,
     regular: bool,
+    /// The newest segment was closed before the next had begun.
+    foreseen: bool,
+    /// Such a foresight was wrong once; ends are waited for since.
+    misled: bool,
 }
 
 impl Segmenter {
@@ -52,6 +60,8 @@ impl Segmenter {
             pending_break: None,
             last_ticks: None,
             regular: false,
+            foreseen: false,
+            misled: false,
         }
     }
 
@@ -142,7 +152,7 @@ impl Segmenter {
             self.regular = self.last_ticks == Some(segment.duration_ticks);
             self.last_ticks = Some(segment.duration_ticks);
         }
-        let next_part = self.parts.hint(segment.end_ticks());
+        let next_part = self.parts.number_at(segment.end_ticks());
         let segment = Arc::new(segment);
         out.changes.push(Change::Close {
             track: out.track,
@@ -188,6 +198,11 @@ impl Segmenter {
         i64::from(self.scale.get())
     }
 
+    /// A keyframe this long into a segment begins the next.
+    fn due(&self) -> i64 {
+        self.shortest - self.shortest / SHORTER_BY
+    }
+
     /// Longest segment whose rounded duration is within the target.
     fn longest(&self) -> i64 {
         i64::from(self.targets.segment_s) * self.second() + (self.second() - 1) / 2
@@ -206,29 +221,30 @@ impl Segmenter {
         match explicit {
             Some(first) => first,
             None if self.kind == Kind::Video => {
-                chunk.chunk.is_independent() && elapsed >= self.shortest - self.second() / 20
+                chunk.chunk.is_independent() && elapsed >= self.due()
             }
             None => chunk.start + chunk.chunk.duration as i64 / 2 >= self.line(open),
         }
     }
 
-    /// Index of a sync sample inside `chunk` at which a new segment is due, for
-    /// encoders whose chunks run across their keyframes.
+    /// Index of the sample inside `chunk` at which a new segment begins: a sync
+    /// sample where one is due, for encoders whose chunks run across their
+    /// keyframes, or the one that would make the segment too long.
     fn inner_cut(&self, chunk: &Placed, explicit: Option<bool>) -> Option<usize> {
-        if explicit.is_some() || self.kind != Kind::Video {
-            return None;
-        }
+        let at_sync = explicit.is_none() && self.kind == Kind::Video;
         let begins = self
             .open
             .as_ref()
             .map_or(chunk.start, |open| open.start_ticks);
-        let due = self.shortest - self.second() / 20;
+        let due = self.due();
         let mut at = chunk.start;
         for (index, sample) in chunk.chunk.samples.iter().enumerate() {
-            if index > 0 && sample.is_sync() && at - begins >= due {
+            let end = at + i64::from(sample.duration);
+            let is_due = at_sync && sample.is_sync() && at - begins >= due;
+            if index > 0 && (is_due || end - begins > self.longest()) {
                 return Some(index);
             }
-            at += i64::from(sample.duration);
+            at = end;
         }
         None
     }
@@ -247,9 +263,11 @@ impl Segmenter {
     ) {
         if self.open.is_none() {
             if self.kind == Kind::Video && !chunk.chunk.is_independent() {
+                self.misled |= self.foreseen;
                 out.complaints
                     .push("a segment does not begin with a sync sample".to_owned());
             }
+            self.foreseen = false;
             let shift = chunk.chunk.presentation_shift - header.track.edit_shift_ticks;
             self.begin(clock, header, chunk.start, shift, out);
         }
@@ -284,7 +302,7 @@ impl Segmenter {
                 }
             }
             (None, Kind::Video) => match self.last_ticks {
-                Some(last) if self.regular && elapsed == last => Ends::Yes,
+                Some(last) if self.regular && !self.misled && elapsed == last => Ends::Yes,
                 _ if foreseen => Ends::Perhaps,
                 _ => Ends::No,
             },
@@ -308,10 +326,11 @@ impl Segmenter {
         }
         if ends == Ends::Yes {
             self.close(out);
+            self.foreseen = true;
         } else if any && self.targets.part_us.is_some() {
             // A part that is kept back is the next to be listed.
             let held = self.held.as_ref().map(|part| part.number);
-            let next_part = held.unwrap_or_else(|| self.parts.hint(open.end_ticks()));
+            let next_part = held.unwrap_or_else(|| self.parts.number_at(open.end_ticks()));
             let segment = Arc::new(open.clone());
             out.changes.push(Change::Open {
                 track: out.track,
@@ -344,7 +363,7 @@ impl Segmenter {
             self.breaks += 1;
             let gap = self.segment(clock, header, msn, (start, 0), true);
             let parts = self.parts.gap(start, 0);
-            let next_part = self.parts.hint(start);
+            let next_part = self.parts.number_at(start);
             let segment = Arc::new(Segment {
                 gap: true,
                 parts,

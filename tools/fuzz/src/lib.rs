@@ -13,12 +13,17 @@ pub mod bmff_cmaf;
 pub mod cmaf_header;
 pub mod cmaf_resolve_cut;
 pub mod corpus;
+#[path = "../../../tests/support/encoder.rs"]
+mod encoder;
 pub mod hls_reload;
 pub mod http_connection;
 pub mod http_range;
 pub mod http_route;
 pub mod ingest_name;
+#[path = "../../../tests/support/ledger.rs"]
+mod ledger;
 pub mod mutate;
+pub mod publisher;
 
 /// Something to be fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +67,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "ingest_name",
         run: ingest_name::ingest_name,
+    },
+    Target {
+        name: "publisher",
+        run: publisher::publisher,
     },
 ];
 

@@ -1,0 +1,121 @@
+//! Bytes of real encoders through a whole origin.
+
+use crate::shell::Process;
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Compares with a file under `fixtures/golden/origin`, which `UPDATE_GOLDEN=1`
+/// writes anew.
+#[track_caller]
+fn golden(name: &str, text: &str) {
+    let path = format!(
+        "{}/fixtures/golden/origin/{name}.m3u8",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(
+        text,
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        "{path}"
+    );
+}
+
+fn playlists(process: &mut Process, what: &str, tracks: &[&str]) {
+    for track in ["index"].iter().chain(tracks) {
+        let answer = process.get(&format!("/live/c/{track}.m3u8"));
+        assert_eq!(answer.status, 200, "{what} {track}");
+        golden(&format!("{what}-{track}"), &answer.text());
+    }
+}
+
+#[test]
+fn segments_by_request() {
+    for (encoder, pair) in [
+        ("ffmpeg-9.0.2", "ldash"),
+        ("shaka-3.8.0", "ldash"),
+        ("shaka-3.8.0", "hls-dash"),
+        ("shaka-3.8.0", "cbcs"),
+    ] {
+        let mut process = Process::one();
+        for (n, name) in ["0-init.mp4", "1.m4s", "2.m4s"].iter().enumerate() {
+            process.pass(if n == 0 { 50 } else { 2_000 });
+            for kind in ["video", "audio"] {
+                let target = match n {
+                    0 => format!("/ingest/c/{kind}/init.mp4"),
+                    n => format!("/ingest/c/{kind}/{n}.m4s"),
+                };
+                let body = fixture(&format!("{encoder}/{pair}-{kind}/{name}"));
+                let answer = process.upload(&target, &body).expect("answered");
+                assert_eq!(answer.status, 200, "{encoder} {target}: {}", answer.text());
+            }
+        }
+        playlists(
+            &mut process,
+            &format!("{encoder}-{pair}"),
+            &["video", "audio"],
+        );
+    }
+}
+
+#[test]
+fn endless_uploads() {
+    for (what, file, target, tracks) in [
+        (
+            "gstreamer",
+            "gstreamer-1.22/curlhttp/0.cmfv",
+            "v.cmfv",
+            &["v"][..],
+        ),
+        (
+            "ffmpeg-video",
+            "ffmpeg-9.0.2/cmaf-post-video/0.cmfv",
+            "Streams(v.cmfv)",
+            &["v"],
+        ),
+        (
+            "ffmpeg-audio",
+            "ffmpeg-9.0.2/cmaf-post-audio/0.cmfa",
+            "Streams(a.cmfa)",
+            &["a"],
+        ),
+    ] {
+        let mut process = Process::one();
+        let upload = process.put(&format!("/ingest/c/{target}"));
+        let body = fixture(file);
+        for piece in body.chunks(body.len() / 100 + 1) {
+            process.pass(50);
+            process.body(upload, piece);
+        }
+        assert!(process.answer(upload).is_none(), "{what}: it goes on");
+        process.pass(3_000);
+        let list = process.get("/live/c/index.m3u8");
+        assert_eq!(list.status, 200, "{what}: {}", list.text());
+        playlists(&mut process, what, tracks);
+    }
+}
+
+#[test]
+fn a_live_ladder_from_endless_uploads() {
+    let mut process = Process::one();
+    let (video, audio) = (fixture("demo/video-540p.cmfv"), fixture("demo/audio.cmfa"));
+    let v = process.put("/ingest/c/Streams(v.cmfv)");
+    let a = process.put("/ingest/c/Streams(a.cmfa)");
+    // Both in step with the clock: 16 s of media in 160 pieces.
+    for piece in 0..120 {
+        process.pass(100);
+        for (upload, body) in [(v, &video), (a, &audio)] {
+            let at = |index: usize| body.len() * index / 160;
+            process.body(upload, &body[at(piece)..at(piece + 1)]);
+        }
+    }
+    playlists(&mut process, "demo", &["v", "a"]);
+    let metrics = process.get("/metrics");
+    assert_eq!(metrics.status, 200);
+    let api = process.get("/api/v1/channels/c").text();
+    assert!(api.contains("\"state\":\"live\""), "{api}");
+}

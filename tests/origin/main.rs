@@ -1,0 +1,12 @@
+//! A whole origin without its shell: encoders' bytes in, playlists out.
+
+#[path = "../support/encoder.rs"]
+mod encoder;
+
+mod delivery;
+mod encoders;
+mod garbage;
+mod limits;
+mod mirrors;
+mod shell;
+mod status;

@@ -1,0 +1,208 @@
+//! A small encoder: CMAF headers and chunks written by hand.
+// Not every test uses all of it.
+#![allow(dead_code)]
+
+use headwater::media::cmaf::{Event, Header, Parser, TrackChunk, resolve};
+
+/// A track to be announced.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    /// `track_ID`.
+    pub(crate) id: u32,
+    /// Video, else audio.
+    pub(crate) video: bool,
+    /// Ticks a second.
+    pub(crate) timescale: u32,
+    /// `media_time` of its edit list, if it has one.
+    pub(crate) edit: Option<i32>,
+    /// Lines of video; another figure makes another header.
+    pub(crate) height: u16,
+}
+
+impl Spec {
+    /// A video track without an edit list.
+    pub(crate) fn video(timescale: u32) -> Self {
+        Self {
+            id: 1,
+            video: true,
+            timescale,
+            edit: None,
+            height: 360,
+        }
+    }
+
+    /// An audio track without an edit list.
+    pub(crate) fn audio(timescale: u32) -> Self {
+        Self {
+            video: false,
+            ..Self::video(timescale)
+        }
+    }
+
+    /// ftyp and moov.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        header_bytes(std::slice::from_ref(self))
+    }
+
+    /// The same, read.
+    pub(crate) fn header(&self) -> Header {
+        match event(&self.bytes()) {
+            Some(Event::Header(header)) => header,
+            other => panic!("a header, not {other:?}"),
+        }
+    }
+
+    fn trak(&self) -> Vec<u8> {
+        let elst = self.edit.map_or_else(Vec::new, |time| {
+            let edit = boxed(
+                b"elst",
+                &[&words(&[0, 1, 0, time.cast_unsigned(), 0x1_0000])],
+            );
+            boxed(b"edts", &[&edit])
+        });
+        let stsd = boxed(b"stsd", &[&words(&[0, 1]), &self.entry()]);
+        let handler = if self.video { b"vide" } else { b"soun" };
+        let mdia = boxed(
+            b"mdia",
+            &[
+                &boxed(
+                    b"mdhd",
+                    &[&words(&[0, 0, 0, self.timescale, 0, 0x55c4 << 16])],
+                ),
+                &boxed(b"hdlr", &[&[0; 8], handler, &[0; 13]]),
+                &boxed(b"minf", &[&boxed(b"stbl", &[&stsd])]),
+            ],
+        );
+        let tkhd = boxed(b"tkhd", &[&words(&[3, 0, 0, self.id]), &[0; 68]]);
+        boxed(b"trak", &[&tkhd, &elst, &mdia])
+    }
+
+    fn entry(&self) -> Vec<u8> {
+        if self.video {
+            let mut fixed = vec![0; 78];
+            fixed[24..26].copy_from_slice(&640u16.to_be_bytes());
+            fixed[26..28].copy_from_slice(&self.height.to_be_bytes());
+            let config = boxed(b"avcC", &[&[1, 0x64, 0, 0x1f, 0xff, 0xe0, 0]]);
+            return boxed(b"avc1", &[&fixed, &config]);
+        }
+        let mut fixed = vec![0; 28];
+        (fixed[17], fixed[24], fixed[25]) = (2, 0xbb, 0x80);
+        boxed(b"Opus", &[&fixed, &boxed(b"dOps", &[&[0, 2, 0, 0]])])
+    }
+}
+
+/// ftyp and a moov of all `specs`.
+pub(crate) fn header_bytes(specs: &[Spec]) -> Vec<u8> {
+    let mvhd = boxed(b"mvhd", &[&words(&[0, 0, 0, 1000]), &[0; 84]]);
+    let traks: Vec<u8> = specs.iter().flat_map(Spec::trak).collect();
+    let trexs: Vec<u8> = specs
+        .iter()
+        .flat_map(|spec| boxed(b"trex", &[&words(&[0, spec.id, 1, 0, 0, 0])]))
+        .collect();
+    let moov = boxed(b"moov", &[&mvhd, &traks, &boxed(b"mvex", &[&trexs])]);
+    [boxed(b"ftyp", &[b"cmfc", &words(&[0]), b"iso6"]), moov].concat()
+}
+
+/// One sample to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// Ticks.
+    pub(crate) ticks: u32,
+    /// Decoding can start here.
+    pub(crate) sync: bool,
+    /// Composition offset, in ticks.
+    pub(crate) cts: i32,
+    /// Bytes of it, all of one value.
+    pub(crate) bytes: (u32, u8),
+}
+
+/// A chunk to be written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fragment {
+    /// Decode time; the low 32 bits of it where `wraps`.
+    pub(crate) time: u64,
+    /// tfdt of version 0.
+    pub(crate) wraps: bool,
+    /// styp in front.
+    pub(crate) styp: bool,
+    /// Wall clock in a prft, in seconds since 1970.
+    pub(crate) produced_s: Option<u64>,
+    /// In order.
+    pub(crate) frames: Vec<Frame>,
+}
+
+impl Fragment {
+    /// Its boxes, for track `id`.
+    pub(crate) fn bytes(&self, id: u32) -> Vec<u8> {
+        let mut prefix = Vec::new();
+        if self.styp {
+            prefix.extend(boxed(b"styp", &[b"cmfs", &words(&[0])]));
+        }
+        if let Some(seconds) = self.produced_s {
+            // NTP counts from 1900.
+            let ntp = words(&[1 << 24, id, (seconds + 2_208_988_800) as u32, 0]);
+            prefix.extend(boxed(b"prft", &[&ntp, &self.time.to_be_bytes()]));
+        }
+        let moof_len = self.moof(id, 0).len() as u32;
+        let media: Vec<u8> = self
+            .frames
+            .iter()
+            .flat_map(|frame| vec![frame.bytes.1; frame.bytes.0 as usize])
+            .collect();
+        [
+            prefix,
+            self.moof(id, moof_len + 8),
+            boxed(b"mdat", &[&media]),
+        ]
+        .concat()
+    }
+
+    /// The same, read under `header`.
+    pub(crate) fn read(&self, header: &Header) -> TrackChunk {
+        let bytes = self.bytes(header.tracks[0].track_id);
+        match event(&bytes) {
+            Some(Event::Chunk(chunk)) => resolve(&chunk, header).expect("it is sound").remove(0).1,
+            other => panic!("a chunk, not {other:?}"),
+        }
+    }
+
+    /// Ticks of all frames.
+    pub(crate) fn ticks(&self) -> u64 {
+        self.frames.iter().map(|frame| u64::from(frame.ticks)).sum()
+    }
+
+    fn moof(&self, id: u32, offset: u32) -> Vec<u8> {
+        let tfdt = if self.wraps {
+            boxed(b"tfdt", &[&words(&[0, self.time as u32])])
+        } else {
+            boxed(b"tfdt", &[&words(&[1 << 24]), &self.time.to_be_bytes()])
+        };
+        let frames = self.frames.iter();
+        let fields: Vec<u8> = frames
+            .flat_map(|frame| {
+                let flags = if frame.sync { 0x0200_0000 } else { 0x0101_0000 };
+                words(&[frame.ticks, frame.bytes.0, flags, frame.cts.cast_unsigned()])
+            })
+            .collect();
+        let count = self.frames.len() as u32;
+        let trun = boxed(b"trun", &[&words(&[0x0100_0f01, count, offset]), &fields]);
+        let tfhd = boxed(b"tfhd", &[&words(&[0x02_0000, id])]);
+        let traf = boxed(b"traf", &[&tfhd, &tfdt, &trun]);
+        boxed(b"moof", &[&boxed(b"mfhd", &[&words(&[0, 1])]), &traf])
+    }
+}
+
+/// A box with `content` after its header.
+pub(crate) fn boxed(name: &[u8; 4], content: &[&[u8]]) -> Vec<u8> {
+    let len = 8 + content.iter().map(|piece| piece.len()).sum::<usize>();
+    [&(len as u32).to_be_bytes(), &name[..], &content.concat()].concat()
+}
+
+/// Words of 32 bits.
+pub(crate) fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
+}
+
+fn event(body: &[u8]) -> Option<Event> {
+    Parser::new().push(&mut &body[..]).expect("it parses")
+}

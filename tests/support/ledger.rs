@@ -1,0 +1,194 @@
+//! A model of what a publisher may tell: every change is held against what it
+//! told before.
+// Not every test uses all of it.
+#![allow(dead_code)]
+
+use std::sync::Arc;
+
+use headwater::media::channel::{Change, Channel, State, Targets};
+use headwater::media::window::{Part, Segment};
+
+/// Everything that was told of one track.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Every whole segment, those that were dropped included.
+    pub(crate) whole: Vec<Arc<Segment>>,
+    /// The open one.
+    pub(crate) open: Option<Arc<Segment>>,
+    hint: Option<u64>,
+}
+
+impl Told {
+    /// Every part of every segment.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
+        let segments = self.whole.iter().chain(&self.open);
+        segments.flat_map(|segment| &segment.parts)
+    }
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// A mirror.
+    pub(crate) channel: Channel,
+    /// One entry a track.
+    pub(crate) tracks: Vec<Told>,
+    /// Batches so far, with the number of segments each of them closed and
+    /// opened.
+    pub(crate) batches: Vec<(usize, usize)>,
+    targets: Option<Targets>,
+    /// Whether durations are held against the targets: sources whose samples
+    /// are longer than a part can't keep to them.
+    strict: bool,
+}
+
+impl Ledger {
+    /// Nothing was told.
+    pub(crate) fn new(strict: bool) -> Self {
+        Self {
+            channel: Channel::new("c", "g"),
+            tracks: Vec::new(),
+            batches: Vec::new(),
+            targets: None,
+            strict,
+        }
+    }
+
+    /// Takes in one version.
+    pub(crate) fn take(&mut self, seq: u64, changes: &[Change]) {
+        assert_ne!(
+            self.channel.state(),
+            State::Ended,
+            "what has ended changes no more"
+        );
+        let (mut closed, mut opened) = (0, 0);
+        for change in changes {
+            match change {
+                Change::Targets(targets) => {
+                    assert!(self.targets.is_none(), "targets are settled once");
+                    self.check_targets(targets);
+                    self.targets = Some(*targets);
+                }
+                Change::Track(_) => self.tracks.push(Told::default()),
+                Change::Open {
+                    track,
+                    segment,
+                    next_part,
+                } => {
+                    opened += 1;
+                    self.segment(usize::from(track.0), segment, *next_part, false);
+                }
+                Change::Close {
+                    track,
+                    segment,
+                    next_part,
+                } => {
+                    closed += 1;
+                    self.segment(usize::from(track.0), segment, *next_part, true);
+                }
+                Change::Evict { .. } | Change::Rates { .. } | Change::State(_) => {}
+            }
+        }
+        self.channel.apply(seq, changes);
+        self.batches.push((closed, opened));
+    }
+
+    fn check_targets(&self, targets: &Targets) {
+        assert!(targets.segment_s > 0);
+        if let Some(part_us) = targets.part_us {
+            assert!(part_us > 0 && part_us % 10 == 0, "{part_us}");
+            assert!(u64::from(part_us) <= u64::from(targets.segment_s) * 1_000_000);
+        }
+        assert!(targets.window_ms >= 3000 * u64::from(targets.segment_s));
+    }
+
+    fn segment(&mut self, track: usize, segment: &Arc<Segment>, next_part: u64, whole: bool) {
+        let targets = self.targets.expect("targets come before media");
+        let told = &mut self.tracks[track];
+        let known = told.open.as_ref().map_or(0, |open| open.parts.len());
+        if let Some(open) = &told.open {
+            assert_eq!(open.msn, segment.msn, "one segment is open at a time");
+            assert_eq!(open.start_ticks, segment.start_ticks);
+            assert_eq!(open.wall, segment.wall);
+            assert_eq!(open.discontinuity, segment.discontinuity);
+            for (before, after) in open.parts.iter().zip(&segment.parts) {
+                assert!(Arc::ptr_eq(before, after), "a listed part never changes");
+            }
+        }
+        if let Some(last) = told.whole.last() {
+            assert_eq!(
+                segment.msn,
+                last.msn + 1,
+                "media sequence numbers rise by one"
+            );
+            let step = segment.discontinuity_number - last.discontinuity_number;
+            assert_eq!(step, u64::from(segment.discontinuity), "breaks are counted");
+            // Steps of less than a sample are rounding and stay.
+            let rounding = i64::from(segment.header.track.timescale.get()) / 10 + 2;
+            assert!(
+                segment.start_ticks + rounding >= last.start_ticks,
+                "time goes on"
+            );
+        }
+        assert!(!segment.parts.is_empty());
+        assert!(segment.parts.len() > known || whole);
+        let sum: u64 = segment.parts.iter().map(|part| part.duration_ticks).sum();
+        assert_eq!(sum, segment.duration_ticks, "parts add up");
+        let mut last = told.hint;
+        for part in &segment.parts[known..] {
+            if let Some(hint) = last {
+                assert_eq!(part.number, hint, "a hint names the part that comes next");
+            }
+            last = None;
+        }
+        for pair in segment.parts.windows(2) {
+            assert!(pair[0].number < pair[1].number, "numbers rise");
+        }
+        let newest = segment.parts.last().expect("not empty").number;
+        assert!(next_part > newest, "a hint names what is not there");
+        told.hint = Some(next_part);
+        if self.strict {
+            check_durations(&targets, segment);
+        }
+        if whole {
+            told.open = None;
+            told.whole.push(Arc::clone(segment));
+        } else {
+            assert!(
+                targets.part_us.is_some(),
+                "an open segment is listed by its parts"
+            );
+            told.open = Some(Arc::clone(segment));
+        }
+    }
+}
+
+/// RFC 8216bis sections 4.4.3.1 and 4.4.4.9.
+fn check_durations(targets: &Targets, segment: &Segment) {
+    let scale = segment.header.track.timescale;
+    let seconds = scale.seconds(segment.duration_ticks as i64);
+    assert!(
+        seconds.round() <= f64::from(targets.segment_s),
+        "segment {} of {seconds} s is longer than its target",
+        segment.msn
+    );
+    let Some(part_us) = targets.part_us else {
+        return;
+    };
+    for (index, part) in segment.parts.iter().enumerate() {
+        let us = scale.micros(part.duration_ticks as i64).0;
+        assert!(
+            us <= i64::from(part_us),
+            "part {index} of segment {}: {us} us against {part_us}",
+            segment.msn
+        );
+        let next_gap = segment.parts.get(index + 1).is_some_and(|next| next.gap);
+        let last = index + 1 == segment.parts.len();
+        let excepted = part.independent || part.gap || next_gap || last;
+        assert!(
+            excepted || us * 100 >= i64::from(part_us) * 85,
+            "part {index} of segment {} is too short: {us} us against {part_us}",
+            segment.msn
+        );
+    }
+}

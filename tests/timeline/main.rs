@@ -1,0 +1,14 @@
+//! The writer of a channel from outside: chunks in, versions out.
+
+#[path = "../support/encoder.rs"]
+mod encoder;
+#[path = "../support/ledger.rs"]
+mod ledger;
+
+mod breaks;
+mod hostile;
+mod parts;
+mod script;
+mod segments;
+mod sources;
+mod window;
