@@ -146,7 +146,7 @@ fn finish(sim: &mut Sim) {
     let slowest = targets
         .filter_map(|channel| sim.world.checks.target_s(&channel.name))
         .max();
-    if sim.world.plan.seed % 2 == 0 {
+    if sim.world.plan.seed.is_multiple_of(2) {
         sim.tell(|| Signal::Leave);
         sim.run(sim.world.now + SECOND);
         let parked: u64 = sim

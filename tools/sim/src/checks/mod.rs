@@ -19,6 +19,7 @@ use crate::origin::Exchange;
 use crate::prng::{FNV_START, fnv};
 
 /// All checkers.
+#[derive(Default)]
 pub struct Checks {
     /// Bytes out are bytes in.
     pub bytes: bytes::Bytes,
@@ -28,8 +29,6 @@ pub struct Checks {
     pub reload: reload::Reload,
     /// Nobody waits for what is there, nor for too long.
     pub parked: parked::Parked,
-    /// Mirrors equal their home.
-    pub mirror: mirror::Mirror,
     /// The newest playlist of each (shard, path), by hash of its text.
     newest: BTreeMap<(u16, String), (u64, Rc<Media>)>,
     /// Target durations by channel.
@@ -66,19 +65,6 @@ impl<'a> Live<'a> {
 }
 
 impl Checks {
-    /// Checkers that have seen nothing.
-    pub fn new() -> Self {
-        Self {
-            bytes: bytes::Bytes::default(),
-            immutable: immutable::Immutable::default(),
-            reload: reload::Reload::default(),
-            parked: parked::Parked::default(),
-            mirror: mirror::Mirror,
-            newest: BTreeMap::new(),
-            targets: BTreeMap::new(),
-        }
-    }
-
     /// The target duration of a channel by name, once it has been seen.
     pub fn target_s(&self, channel: &str) -> Option<u64> {
         self.targets.get(channel).copied()

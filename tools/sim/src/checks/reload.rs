@@ -85,6 +85,8 @@ pub struct Doubt {
 /// See the module's head.
 #[derive(Default)]
 pub struct Reload {
+    /// Parts beyond the Advance Part Limit are refused too.
+    pub strict: bool,
     /// The origin has been told to stop: it may refuse everything.
     pub draining: bool,
     /// Refusals to look into.
@@ -167,16 +169,32 @@ impl Reload {
 
     /// Whether a 400 is sound in view of the playlist at that moment.
     pub fn is_too_far(&self, ask: Ask, media: &Media) -> bool {
-        let Ask::At { msn, .. } = ask else {
+        let Ask::At { msn, part } = ask else {
             return true;
         };
         let full = media
             .full()
-            .unwrap_or(media.media_sequence.saturating_sub(1));
+            .unwrap_or_else(|| media.media_sequence.saturating_sub(1));
         // "The last Media Segment" is read in two ways; one value lies between.
         let too_far = msn > full.saturating_add(2);
-        !media.ended && too_far
+        !media.ended && (too_far || self.strict && part_too_far(msn, part, media))
     }
+}
+
+/// Whether a part lies beyond the Advance Part Limit.
+fn part_too_far(msn: u64, part: Option<u64>, media: &Media) -> bool {
+    let target_us = media.part_target_us.unwrap_or(1_000_000);
+    let limit = if target_us < 1_000_000 {
+        3_000_000 / target_us
+    } else {
+        3
+    };
+    let listed = if msn == media.open.msn {
+        media.open.parts.len() as u64
+    } else {
+        0
+    };
+    part.is_some_and(|part| part + 1 > listed + limit)
 }
 
 #[cfg(test)]
