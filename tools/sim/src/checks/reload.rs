@@ -59,8 +59,9 @@ impl Ask {
     /// Whether a playlist holds what is asked for.
     pub fn is_met(self, media: &Media) -> bool {
         match self {
-            Self::Plain => true,
             _ if media.ended => true,
+            // A first playlist without a whole segment is of no use.
+            Self::Plain => media.full().is_some(),
             Self::Bad => false,
             Self::At { msn, part: None } => media.full().is_some_and(|full| full >= msn),
             Self::At {
