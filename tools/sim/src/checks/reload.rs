@@ -1,16 +1,10 @@
 //! Blocking reloads: a 200 holds what was asked for, a refusal is one that the
 //! table of decisions allows, and neither comes late.
 
+use crate::checks::{HOLD_TARGETS, SLACK_NS};
 use crate::m3u8::Media;
 use crate::origin::Exchange;
 use crate::world::{MS, SECOND};
-
-/// Target durations a request may be held.
-const HOLD_TARGETS: u64 = 3;
-/// What timers and turns may add.
-pub const SLACK_NS: u64 = 300 * MS;
-/// The bound before a channel's target duration is known.
-const UNKNOWN_TARGET_S: u64 = 10;
 
 /// What the query of a playlist asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,51 +88,27 @@ pub struct Reload {
     pub doubts: Vec<Doubt>,
 }
 
-/// The longest that a request may be open, in ns.
-pub fn bound_ns(target_s: Option<u64>) -> u64 {
-    HOLD_TARGETS * target_s.unwrap_or(UNKNOWN_TARGET_S) * SECOND + SLACK_NS
-}
-
 impl Reload {
     /// A shard answers 200.
-    pub fn granted(
-        &self,
-        now: u64,
-        exchange: &Exchange,
-        query: &str,
-        media: &Media,
-    ) -> Result<(), String> {
-        let Some(ask) = Ask::of(query) else {
-            return Ok(());
-        };
-        if !ask.is_met(media) {
-            return Err(format!(
-                "200 at {:?}, full {:?}, for {ask:?}",
-                media.edge(),
-                media.full()
-            ));
+    pub fn granted(&self, query: &str, media: &Media) -> Result<(), String> {
+        match Ask::of(query) {
+            Some(ask) if !ask.is_met(media) => {
+                let (edge, full) = (media.edge(), media.full());
+                Err(format!("200 at {edge:?}, full {full:?}, for {ask:?}"))
+            }
+            _ => Ok(()),
         }
-        let held = now - exchange.opened;
-        if held > bound_ns(Some(media.target_s)) {
-            return Err(format!("held for {} ms", held / MS));
-        }
-        Ok(())
     }
 
-    /// A shard refuses.
+    /// A shard refuses, after `held` nanoseconds.
     pub fn refused(
         &mut self,
-        now: u64,
+        held: u64,
         exchange: &Exchange,
         path: &str,
         status: u16,
         known: Option<&Media>,
-        target_s: Option<u64>,
     ) -> Result<(), String> {
-        let held = now - exchange.opened;
-        if held > bound_ns(target_s) {
-            return Err(format!("held for {} ms, then {status}", held / MS));
-        }
         let target = exchange.get_target().unwrap_or_default();
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let Some(known) = known else {
