@@ -196,6 +196,7 @@ impl Timeline {
             chunk: incoming.chunk,
         };
         let explicit = incoming.one_segment.then_some(incoming.begins_segment);
+        let explicit = explicit.filter(|_| self.follows_uploads());
         self.segmenter
             .push(clock, &self.header, placed, explicit, out);
         Ok(Accepted::Placed)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::checks::bytes::Fetched;
-use crate::checks::delta;
+use crate::checks::{delta, mirror};
 use crate::client::resolve;
 use crate::m3u8::{self, Media, Segment};
 use crate::world::{MS, SECOND, World};
@@ -47,7 +47,7 @@ impl World {
             1 => self.compare_delta(path),
             _ => {}
         }
-        if self.audit.rounds % 6 == 0 {
+        if self.audit.rounds.is_multiple_of(6) {
             for path in &playlists {
                 self.fetch_new(path);
             }
@@ -172,7 +172,7 @@ impl World {
                 answers.push((shard, status, body));
             }
         }
-        let verdict = self.checks.mirror.compare(path, &answers);
+        let verdict = mirror::compare(path, &answers);
         self.judge(verdict);
     }
 

@@ -33,6 +33,9 @@ impl Response {
 #[derive(Debug, Default)]
 pub struct Responses {
     kept: Vec<u8>,
+    /// The head of the response under way, where its body begins, and where it
+    /// ends.
+    head: Option<(Response, usize, usize)>,
 }
 
 impl Responses {
@@ -41,31 +44,30 @@ impl Responses {
         self.kept.extend_from_slice(bytes);
     }
 
-    /// Takes the next whole response off; `head` says that it answers HEAD.
-    pub fn next(&mut self, head: bool) -> Result<Option<Response>, String> {
-        let Some(end) = self.kept.windows(4).position(|four| four == b"\r\n\r\n") else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(&self.kept[..end]).map_err(|error| error.to_string())?;
-        let mut response = parse_head(text)?;
-        let len = match response.field("content-length") {
-            Some(text) => text
-                .parse()
-                .map_err(|_| format!("content-length {text:?}"))?,
-            None if response.status < 200 || [204, 304].contains(&response.status) => 0,
-            None => return Err(format!("{} without content-length", response.status)),
-        };
-        let len = if head || response.status == 304 {
-            0
-        } else {
-            len
-        };
-        let total = end + 4 + len;
-        if self.kept.len() < total {
-            return Ok(None);
+    /// Takes the next whole response off.
+    pub fn take(&mut self) -> Result<Option<Response>, String> {
+        if self.head.is_none() {
+            let Some(end) = self.kept.windows(4).position(|four| four == b"\r\n\r\n") else {
+                return Ok(None);
+            };
+            let text = std::str::from_utf8(&self.kept[..end]).map_err(|error| error.to_string())?;
+            let response = parse_head(text)?;
+            let len: usize = match response.field("content-length") {
+                _ if response.status == 304 => 0,
+                Some(text) => text
+                    .parse()
+                    .map_err(|_| format!("content-length {text:?}"))?,
+                None if response.status < 200 || response.status == 204 => 0,
+                None => return Err(format!("{} without content-length", response.status)),
+            };
+            self.head = Some((response, end + 4, end + 4 + len));
         }
-        response.body = self.kept[end + 4..total].to_vec();
-        self.kept.drain(..total);
+        let kept = self.kept.len();
+        let Some((mut response, begin, end)) = self.head.take_if(|(.., end)| *end <= kept) else {
+            return Ok(None);
+        };
+        response.body = self.kept[begin..end].to_vec();
+        self.kept.drain(..end);
         Ok(Some(response))
     }
 
@@ -82,10 +84,12 @@ fn parse_head(text: &str) -> Result<Response, String> {
         .strip_prefix("HTTP/1.1 ")
         .and_then(|rest| rest.get(..3))
         .and_then(|code| code.parse().ok())
-        .ok_or(format!("status line {line:?}"))?;
+        .ok_or_else(|| format!("status line {line:?}"))?;
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in lines {
-        let (name, value) = line.split_once(':').ok_or(format!("field {line:?}"))?;
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| format!("field {line:?}"))?;
         let name = name.to_ascii_lowercase();
         if name == "content-length" && fields.iter().any(|(field, _)| *field == name) {
             return Err("two content-length".into());
@@ -147,7 +151,7 @@ mod tests {
             let mut got = Vec::new();
             for piece in [&wire[..cut], &wire[cut..]] {
                 responses.feed(piece);
-                while let Some(response) = responses.next(false).expect("good bytes") {
+                while let Some(response) = responses.take().expect("good bytes") {
                     got.push((response.status, response.body, response.close));
                 }
             }

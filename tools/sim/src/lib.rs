@@ -25,7 +25,7 @@ use crate::agents::abuser::Abuser;
 use crate::agents::encoder::Encoder;
 use crate::agents::player::{Player, Style};
 use crate::agents::vandal::Vandal;
-use crate::checks::reload::bound_ns;
+use crate::checks::{HOLD_TARGETS, SLACK_NS};
 use crate::plan::Plan;
 use crate::prng::Prng;
 use crate::world::{MS, SECOND, Sim, World};
@@ -146,7 +146,7 @@ fn finish(sim: &mut Sim) {
     let slowest = targets
         .filter_map(|channel| sim.world.checks.target_s(&channel.name))
         .max();
-    if sim.world.plan.seed % 2 == 0 {
+    if sim.world.plan.seed.is_multiple_of(2) {
         sim.tell(|| Signal::Leave);
         sim.run(sim.world.now + SECOND);
         let parked: u64 = sim
@@ -163,7 +163,7 @@ fn finish(sim: &mut Sim) {
     sim.world.draining = true;
     sim.world.checks.reload.draining = true;
     sim.world.drain();
-    sim.run(sim.world.now + bound_ns(slowest));
+    sim.run(sim.world.now + HOLD_TARGETS * slowest.unwrap_or(4) * SECOND + SLACK_NS);
     let world = &mut sim.world;
     if let Some(shard) = world.origin.drained().iter().position(|drained| !drained) {
         world.fail(format!("shard {shard} isn't drained"));

@@ -326,7 +326,9 @@ fn attributes(list: &str) -> Result<BTreeMap<String, String>, String> {
                 let (value, after) = quoted.split_once('"').ok_or("open quote")?;
                 (
                     value,
-                    after.strip_prefix(',').or(after.is_empty().then_some("")),
+                    after
+                        .strip_prefix(',')
+                        .or_else(|| after.is_empty().then_some("")),
                 )
             }
             None => after

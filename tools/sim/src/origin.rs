@@ -44,6 +44,12 @@ impl Exchange {
     }
 }
 
+/// A request without a connection, and what came of it.
+struct Probe {
+    exchange: ExchangeId,
+    answer: Option<(u16, Vec<u8>)>,
+}
+
 struct ServerConn {
     shard: u16,
     /// Taken out while it is on its way to another shard.
@@ -66,7 +72,7 @@ pub struct Origin {
     pub overflowed: BTreeMap<(u16, u16), u64>,
     armed: Vec<u64>,
     unpumped: VecDeque<ConnId>,
-    probe: Option<(ExchangeId, Option<(u16, Vec<u8>)>)>,
+    probe: Option<Probe>,
     reports: BTreeMap<u16, Report>,
     drained: Vec<bool>,
     next_exchange: u64,
@@ -200,7 +206,10 @@ impl World {
     pub fn probe(&mut self, shard: u16, target: &str) -> Option<(u16, Vec<u8>)> {
         let exchange = ExchangeId(self.origin.next_probe);
         self.origin.next_probe += 1;
-        self.origin.probe = Some((exchange, None));
+        self.origin.probe = Some(Probe {
+            exchange,
+            answer: None,
+        });
         self.open_exchange(exchange, None, shard, format!("Get {target}"), false);
         let request = probe_request(target);
         self.handle(
@@ -210,7 +219,7 @@ impl World {
                 request: &request,
             },
         );
-        let answer = self.origin.probe.take().and_then(|(_, answer)| answer);
+        let answer = self.origin.probe.take().and_then(|probe| probe.answer);
         if self.origin.exchanges.remove(&exchange).is_some() {
             self.handle(shard, Input::Gone { exchange });
         }
@@ -515,10 +524,10 @@ impl World {
         self.judge(verdict);
         let Some(conn) = exchange.conn else {
             self.origin.exchanges.remove(&id);
-            if let Some((probed, answer)) = &mut self.origin.probe
-                && *probed == id
+            if let Some(probe) = &mut self.origin.probe
+                && probe.exchange == id
             {
-                *answer = Some((reply.status, body));
+                probe.answer = Some((reply.status, body));
             }
             return;
         };

@@ -212,6 +212,7 @@ impl Plan {
         };
         let settings = Settings {
             policy,
+            strict_part_limit: rng.percent(20),
             ..Settings::default()
         };
         Self {

@@ -70,11 +70,17 @@ pub fn mix(value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// FNV-1a over `bytes`, continued from `hash`.
+/// A hash of `bytes`, continued from `hash`: FNV-1a over words of eight bytes.
 pub fn fnv(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let hash = words.iter().fold(hash, |hash, word| {
+        step(hash, u64::from_le_bytes(*word)).rotate_left(29)
+    });
+    let tail = rest.iter().fold(bytes.len() as u64, |tail, byte| {
+        tail << 8 | u64::from(*byte)
+    });
+    step(hash, tail)
 }
 
 /// Where [`fnv`] starts.

@@ -121,7 +121,8 @@ impl World {
     /// The world of a plan, at its first moment.
     pub fn new(plan: Plan, rng: &mut Prng, aloud: bool) -> Self {
         let origin = Origin::new(&plan);
-        let checks = Checks::new();
+        let mut checks = Checks::default();
+        checks.reload.strict = plan.settings.strict_part_limit;
         let mut world = Self {
             now: 0,
             wall_step_us: 0,

@@ -102,7 +102,7 @@ impl Agent for Abuser {
                 let Some((_, responses)) = own else { return };
                 responses.feed(bytes);
                 loop {
-                    match responses.next(false) {
+                    match responses.take() {
                         Ok(Some(_)) => {}
                         Ok(None) => break,
                         Err(error) => return world.fail(format!("answer to an abuser: {error}")),

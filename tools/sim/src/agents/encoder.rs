@@ -583,7 +583,7 @@ impl Encoder {
         };
         answers.responses.feed(bytes);
         loop {
-            match answers.responses.next(false) {
+            match answers.responses.take() {
                 Ok(None) => return,
                 Ok(Some(response)) if response.status == 100 => {}
                 Ok(Some(response)) => {
@@ -770,7 +770,7 @@ impl Run {
             session: self.session,
             number,
         };
-        let sync = spec.kind == Kind::Audio || number % plan.grid.segment_frames == 0;
+        let sync = spec.kind == Kind::Audio || number.is_multiple_of(plan.grid.segment_frames);
         let (least, largest) = self.plan.payload;
         let spread = crate::prng::mix(number ^ u64::from(self.session)) % (largest - least + 1);
         let len = least

@@ -244,7 +244,7 @@ impl Player {
         if let Some(at) = self.ahead.iter().position(|(ahead, _, _)| *ahead == conn) {
             let (_, responses, uri) = &mut self.ahead[at];
             responses.feed(bytes);
-            match responses.next(false) {
+            match responses.take() {
                 Ok(Some(response)) => {
                     if response.status == 200 {
                         world.received(&uri.clone(), &response.body);
@@ -261,7 +261,7 @@ impl Player {
             return;
         };
         self.lanes[index].responses.feed(bytes);
-        match self.lanes[index].responses.next(false) {
+        match self.lanes[index].responses.take() {
             Ok(Some(response)) => self.answered(world, index, &response),
             Ok(None) => {}
             Err(error) => world.fail(format!("response to a player: {error}")),

@@ -148,11 +148,11 @@ struct Origin {
 fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
     let (channel, track) = (usize::from(stamp.channel), usize::from(stamp.track));
     let session = ledger.session(channel, track, stamp.session);
-    let session = session.ok_or(format!("{stamp:?} is of no session"))?;
+    let session = session.ok_or_else(|| format!("{stamp:?} is of no session"))?;
     let sent = session.chunks.range(..=stamp.number).next_back();
     let (first, sent) = sent
         .filter(|(first, sent)| stamp.number < *first + sent.count)
-        .ok_or(format!("no chunk that was sent holds {stamp:?}"))?;
+        .ok_or_else(|| format!("no chunk that was sent holds {stamp:?}"))?;
     let sample_ticks = u64::from(session.sample_ticks);
     let begins = *first == stamp.number;
     Ok(Origin {

@@ -17,7 +17,7 @@ pub fn compare(full: &Media, delta: &Media) -> Result<(), String> {
     let (left_out, kept) = full
         .segments
         .split_at_checked(skipped as usize)
-        .ok_or(format!("{skipped} of {} skipped", full.segments.len()))?;
+        .ok_or_else(|| format!("{skipped} of {} skipped", full.segments.len()))?;
     if left_out.is_empty() {
         return Err("a delta that skips nothing".into());
     }
@@ -27,7 +27,7 @@ pub fn compare(full: &Media, delta: &Media) -> Result<(), String> {
         .chain([&full.open])
         .zip(delta.segments.iter().chain([&delta.open]))
     {
-        let map = sent.map.clone().or(kept.map.clone());
+        let map = sent.map.clone().or_else(|| kept.map.clone());
         let sent = crate::m3u8::Segment {
             map,
             ..sent.clone()

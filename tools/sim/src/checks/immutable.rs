@@ -27,10 +27,20 @@ struct TrackModel {
     /// The hint that stood behind a part, by the URI of the part.
     hints: BTreeMap<String, String>,
     part_target: Option<Option<u64>>,
-    /// Media sequence, discontinuity sequence and edge by shard.
-    shards: BTreeMap<u16, (u64, u64, Option<(u64, u64)>, bool)>,
+    /// How far each shard was.
+    shards: BTreeMap<u16, Progress>,
     /// Every URI and where it stands, so that none stands twice.
     places: BTreeMap<String, (u64, Option<u64>)>,
+}
+
+/// What only rises in the playlists of one shard.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    media_sequence: u64,
+    discontinuity_sequence: u64,
+    /// Number of the newest segment; the part index counts what is printed.
+    newest: Option<u64>,
+    ended: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -121,16 +131,18 @@ impl TrackModel {
                 media.part_target_us
             ));
         }
-        let now = (
-            media.media_sequence,
-            media.discontinuity_sequence,
-            media.edge(),
-            media.ended,
-        );
+        let now = Progress {
+            media_sequence: media.media_sequence,
+            discontinuity_sequence: media.discontinuity_sequence,
+            newest: media.edge().map(|(msn, _)| msn),
+            ended: media.ended,
+        };
         let then = self.shards.insert(shard, now).unwrap_or_default();
-        // The part index of an edge counts only what is printed.
-        let edge = |edge: Option<(u64, u64)>| edge.map(|edge| edge.0);
-        if now.0 < then.0 || now.1 < then.1 || edge(now.2) < edge(then.2) || then.3 && !now.3 {
+        if now.media_sequence < then.media_sequence
+            || now.discontinuity_sequence < then.discontinuity_sequence
+            || now.newest < then.newest
+            || then.ended && !now.ended
+        {
             return Err(format!("went back from {then:?} to {now:?}"));
         }
         match (media.full(), media.open.parts.is_empty()) {
@@ -166,7 +178,7 @@ impl TrackModel {
         };
         let known = self.segments.entry(msn).or_insert_with(|| seen.clone());
         // A delta leaves out what stands in the skipped part.
-        let map = known.map.clone().or(seen.map.clone());
+        let map = known.map.clone().or_else(|| seen.map.clone());
         let number = known.discontinuity_number.or(seen.discontinuity_number);
         known.map.clone_from(&map);
         known.discontinuity_number = number;

@@ -17,8 +17,17 @@ use headwater::http::reply::Reply;
 use crate::m3u8::{self, Media};
 use crate::origin::Exchange;
 use crate::prng::{FNV_START, fnv};
+use crate::world::{MS, SECOND};
+
+/// Target durations a request may be held.
+pub const HOLD_TARGETS: u64 = 3;
+/// Seconds a request may wait for a channel that isn't served yet.
+const EARLY_HOLD_S: u64 = 8;
+/// What timers and turns may add.
+pub const SLACK_NS: u64 = 300 * MS;
 
 /// All checkers.
+#[derive(Default)]
 pub struct Checks {
     /// Bytes out are bytes in.
     pub bytes: bytes::Bytes,
@@ -28,12 +37,10 @@ pub struct Checks {
     pub reload: reload::Reload,
     /// Nobody waits for what is there, nor for too long.
     pub parked: parked::Parked,
-    /// Mirrors equal their home.
-    pub mirror: mirror::Mirror,
     /// The newest playlist of each (shard, path), by hash of its text.
     newest: BTreeMap<(u16, String), (u64, Rc<Media>)>,
-    /// Target durations by channel.
-    targets: BTreeMap<String, u64>,
+    /// Target durations by channel, in seconds, and since when they are known.
+    targets: BTreeMap<String, (u64, u64)>,
 }
 
 /// A path below `/live/`, taken apart.
@@ -66,22 +73,23 @@ impl<'a> Live<'a> {
 }
 
 impl Checks {
-    /// Checkers that have seen nothing.
-    pub fn new() -> Self {
-        Self {
-            bytes: bytes::Bytes::default(),
-            immutable: immutable::Immutable::default(),
-            reload: reload::Reload::default(),
-            parked: parked::Parked::default(),
-            mirror: mirror::Mirror,
-            newest: BTreeMap::new(),
-            targets: BTreeMap::new(),
-        }
-    }
-
     /// The target duration of a channel by name, once it has been seen.
     pub fn target_s(&self, channel: &str) -> Option<u64> {
-        self.targets.get(channel).copied()
+        self.targets.get(channel).map(|(target_s, _)| *target_s)
+    }
+
+    /// The longest that a request opened at a moment may be held, in ns.
+    pub fn hold_ns_max(&self, channel: &str, opened: u64) -> u64 {
+        let early_ns = EARLY_HOLD_S * SECOND + SLACK_NS;
+        let Some((target_s, since)) = self.targets.get(channel) else {
+            return early_ns;
+        };
+        let hold_ns = HOLD_TARGETS * target_s * SECOND + SLACK_NS;
+        if opened < *since {
+            early_ns + hold_ns
+        } else {
+            hold_ns
+        }
     }
 
     /// The newest playlist a shard gave under a path.
@@ -146,17 +154,15 @@ impl Checks {
     ) -> Result<(), String> {
         let path = format!("/live/{}/{}", live.channel, live.rest);
         let shard = exchange.shard;
+        let held = now - exchange.opened;
+        if held > self.hold_ns_max(live.channel, exchange.opened) {
+            return Err(format!("held for {} ms, then {}", held / MS, reply.status));
+        }
         if reply.status != 200 {
-            let target_s = self.target_s(live.channel);
             let known = self.newest(shard, &path).cloned();
-            return self.reload.refused(
-                now,
-                exchange,
-                &path,
-                reply.status,
-                known.as_deref(),
-                target_s,
-            );
+            return self
+                .reload
+                .refused(held, exchange, &path, reply.status, known.as_deref());
         }
         let head = reply.head().to_ascii_lowercase();
         let coded = b"content-encoding: gzip";
@@ -170,23 +176,26 @@ impl Checks {
             _ => {
                 let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
                 let media = Rc::new(m3u8::media(text)?);
-                self.learn(shard, live.channel, &path, &media)
+                self.learn(now, shard, live.channel, &path, &media)
                     .map_err(|error| format!("{error}\n{text}"))?;
                 media
             }
         };
         self.newest.insert(key, (hash, Rc::clone(&media)));
-        self.reload.granted(now, exchange, live.query, &media)
+        self.reload.granted(live.query, &media)
     }
 
     fn learn(
         &mut self,
+        now: u64,
         shard: u16,
         channel: &str,
         path: &str,
         media: &Media,
     ) -> Result<(), String> {
-        self.targets.insert(channel.to_owned(), media.target_s);
+        self.targets
+            .entry(channel.to_owned())
+            .or_insert((media.target_s, now));
         shape::check(media)?;
         self.immutable.listed(shard, channel, path, media)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use headwater::shard::ExchangeId;
 
-use crate::checks::reload::{Ask, bound_ns};
+use crate::checks::reload::Ask;
 use crate::checks::{Checks, Live};
 use crate::origin::Exchange;
 use crate::world::MS;
@@ -31,9 +31,9 @@ impl Checks {
                 continue;
             };
             let live = Live::of(target);
-            let target_s = live.and_then(|live| self.target_s(live.channel));
+            let channel = live.map_or("", |live| live.channel);
             let held = now - exchange.opened;
-            if held > bound_ns(target_s) {
+            if held > self.hold_ns_max(channel, exchange.opened) {
                 let (shard, ms) = (exchange.shard, held / MS);
                 return Err(format!("{target} is held on shard {shard} for {ms} ms"));
             }

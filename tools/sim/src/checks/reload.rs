@@ -1,16 +1,10 @@
 //! Blocking reloads: a 200 holds what was asked for, a refusal is one that the
 //! table of decisions allows, and neither comes late.
 
+use crate::checks::{HOLD_TARGETS, SLACK_NS};
 use crate::m3u8::Media;
 use crate::origin::Exchange;
 use crate::world::{MS, SECOND};
-
-/// Target durations a request may be held.
-const HOLD_TARGETS: u64 = 3;
-/// What timers and turns may add.
-pub const SLACK_NS: u64 = 300 * MS;
-/// The bound before a channel's target duration is known.
-const UNKNOWN_TARGET_S: u64 = 10;
 
 /// What the query of a playlist asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +53,9 @@ impl Ask {
     /// Whether a playlist holds what is asked for.
     pub fn is_met(self, media: &Media) -> bool {
         match self {
-            Self::Plain => true,
             _ if media.ended => true,
+            // A first playlist without a whole segment is of no use.
+            Self::Plain => media.full().is_some(),
             Self::Bad => false,
             Self::At { msn, part: None } => media.full().is_some_and(|full| full >= msn),
             Self::At {
@@ -85,57 +80,35 @@ pub struct Doubt {
 /// See the module's head.
 #[derive(Default)]
 pub struct Reload {
+    /// Parts beyond the Advance Part Limit are refused too.
+    pub strict: bool,
     /// The origin has been told to stop: it may refuse everything.
     pub draining: bool,
     /// Refusals to look into.
     pub doubts: Vec<Doubt>,
 }
 
-/// The longest that a request may be open, in ns.
-pub fn bound_ns(target_s: Option<u64>) -> u64 {
-    HOLD_TARGETS * target_s.unwrap_or(UNKNOWN_TARGET_S) * SECOND + SLACK_NS
-}
-
 impl Reload {
     /// A shard answers 200.
-    pub fn granted(
-        &self,
-        now: u64,
-        exchange: &Exchange,
-        query: &str,
-        media: &Media,
-    ) -> Result<(), String> {
-        let Some(ask) = Ask::of(query) else {
-            return Ok(());
-        };
-        if !ask.is_met(media) {
-            return Err(format!(
-                "200 at {:?}, full {:?}, for {ask:?}",
-                media.edge(),
-                media.full()
-            ));
+    pub fn granted(&self, query: &str, media: &Media) -> Result<(), String> {
+        match Ask::of(query) {
+            Some(ask) if !ask.is_met(media) => {
+                let (edge, full) = (media.edge(), media.full());
+                Err(format!("200 at {edge:?}, full {full:?}, for {ask:?}"))
+            }
+            _ => Ok(()),
         }
-        let held = now - exchange.opened;
-        if held > bound_ns(Some(media.target_s)) {
-            return Err(format!("held for {} ms", held / MS));
-        }
-        Ok(())
     }
 
-    /// A shard refuses.
+    /// A shard refuses, after `held` nanoseconds.
     pub fn refused(
         &mut self,
-        now: u64,
+        held: u64,
         exchange: &Exchange,
         path: &str,
         status: u16,
         known: Option<&Media>,
-        target_s: Option<u64>,
     ) -> Result<(), String> {
-        let held = now - exchange.opened;
-        if held > bound_ns(target_s) {
-            return Err(format!("held for {} ms, then {status}", held / MS));
-        }
         let target = exchange.get_target().unwrap_or_default();
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let Some(known) = known else {
@@ -167,16 +140,32 @@ impl Reload {
 
     /// Whether a 400 is sound in view of the playlist at that moment.
     pub fn is_too_far(&self, ask: Ask, media: &Media) -> bool {
-        let Ask::At { msn, .. } = ask else {
+        let Ask::At { msn, part } = ask else {
             return true;
         };
         let full = media
             .full()
-            .unwrap_or(media.media_sequence.saturating_sub(1));
+            .unwrap_or_else(|| media.media_sequence.saturating_sub(1));
         // "The last Media Segment" is read in two ways; one value lies between.
         let too_far = msn > full.saturating_add(2);
-        !media.ended && too_far
+        !media.ended && (too_far || self.strict && part_too_far(msn, part, media))
     }
+}
+
+/// Whether a part lies beyond the Advance Part Limit.
+fn part_too_far(msn: u64, part: Option<u64>, media: &Media) -> bool {
+    let target_us = media.part_target_us.unwrap_or(1_000_000);
+    let limit = if target_us < 1_000_000 {
+        3_000_000 / target_us
+    } else {
+        3
+    };
+    let listed = if msn == media.open.msn {
+        media.open.parts.len() as u64
+    } else {
+        0
+    };
+    part.is_some_and(|part| part + 1 > listed + limit)
 }
 
 #[cfg(test)]

@@ -36,7 +36,9 @@ pub fn chunks(data: &[u8]) -> Result<Vec<Chunk>, String> {
             b"moof" if moof.is_some() => return Err(format!("two moof in a row at {at}")),
             b"moof" => moof = Some((at, body)),
             b"mdat" => {
-                let (moof_at, moof) = moof.take().ok_or(format!("mdat without moof at {at}"))?;
+                let (moof_at, moof) = moof
+                    .take()
+                    .ok_or_else(|| format!("mdat without moof at {at}"))?;
                 out.push(read_chunk(data, moof_at, moof, start, at + len)?);
                 start = at + len;
             }
@@ -75,7 +77,7 @@ fn read_chunk(
             return Err(format!("two traf in the moof at {moof_at}"));
         }
     }
-    let traf = found.ok_or(format!("no traf in the moof at {moof_at}"))?;
+    let traf = found.ok_or_else(|| format!("no traf in the moof at {moof_at}"))?;
     let mut defaults = (None, None, None);
     let mut decode_time = None;
     let mut samples = Vec::new();
@@ -93,7 +95,7 @@ fn read_chunk(
             _ => {}
         }
     }
-    let decode_time = decode_time.ok_or(format!("no tfdt in the moof at {moof_at}"))?;
+    let decode_time = decode_time.ok_or_else(|| format!("no tfdt in the moof at {moof_at}"))?;
     Ok(Chunk {
         at: start,
         len: end - start,
@@ -159,10 +161,12 @@ fn trun(
         let len = field(0x200)?.or(size).ok_or("sample without a size")? as usize;
         let own_flags = field(0x400)?;
         field(0x800)?;
-        let sample_flags = own_flags.or(first_flags.filter(|_| index == 0)).or(flags);
+        let sample_flags = own_flags
+            .or_else(|| first_flags.filter(|_| index == 0))
+            .or(flags);
         let payload = data
             .get(at..at + len)
-            .ok_or(format!("sample at {at} runs out"))?
+            .ok_or_else(|| format!("sample at {at} runs out"))?
             .to_vec();
         at += len;
         let sync = sample_flags.map(|flags| flags & 0x0001_0000 == 0);
@@ -175,7 +179,10 @@ fn trun(
     Ok(())
 }
 
-fn children(mut body: &[u8]) -> Result<Vec<([u8; 4], &[u8])>, String> {
+/// A box: its name and what is in it.
+type Child<'a> = ([u8; 4], &'a [u8]);
+
+fn children(mut body: &[u8]) -> Result<Vec<Child<'_>>, String> {
     let mut out = Vec::new();
     while !body.is_empty() {
         let (name, head, len) = box_at(body, 0)?;
@@ -189,7 +196,7 @@ fn box_at(data: &[u8], at: usize) -> Result<([u8; 4], usize, usize), String> {
     let word = |at: usize| -> Result<[u8; 4], String> {
         let bytes = data
             .get(at..at + 4)
-            .ok_or(format!("box header cut at {at}"))?;
+            .ok_or_else(|| format!("box header cut at {at}"))?;
         Ok([bytes[0], bytes[1], bytes[2], bytes[3]])
     };
     let name = word(at + 4)?;
