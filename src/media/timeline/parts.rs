@@ -166,9 +166,9 @@ impl PartBuilder {
         Some(Arc::new(part))
     }
 
-    /// Whether no part is under way.
-    pub(super) fn is_empty(&self) -> bool {
-        self.ticks == 0
+    /// Duration of the part under way, in ticks.
+    pub(super) fn ticks(&self) -> u64 {
+        self.ticks
     }
 
     /// Parts without media for `start..start + ticks`, none over the target; at

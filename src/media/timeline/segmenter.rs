@@ -22,8 +22,9 @@ pub(super) struct Segmenter {
     parts: PartBuilder,
     open: Option<Segment>,
     /// Last part of the open segment, kept back until it is known whether the
-    /// segment ends with it: both are published as one version.
-    held: Option<Arc<Part>>,
+    /// segment ends with it: both are published as one version. With a short
+    /// last part comes the one before it, see [`tail_len`].
+    held: Vec<Arc<Part>>,
     next_msn: Option<u64>,
     /// Discontinuities so far.
     breaks: u64,
@@ -46,7 +47,7 @@ impl Segmenter {
             shortest: rescale_floor(segment_ms as i64, 1000, scale.get()),
             parts: PartBuilder::new(targets.part_us, scale),
             open: None,
-            held: None,
+            held: Vec::new(),
             next_msn: None,
             breaks: 0,
             pending_break: None,
@@ -121,11 +122,11 @@ impl Segmenter {
     /// Ends the open segment with all media it has.
     pub(super) fn close(&mut self, out: &mut Output) {
         let last = self.parts.close();
-        let held = self.held.take();
+        let held = std::mem::take(&mut self.held);
         out.parts += u64::from(last.is_some());
         let Some(mut segment) = self.open.take() else {
             assert!(
-                last.is_none() && held.is_none(),
+                last.is_none() && held.is_empty(),
                 "parts belong to an open segment"
             );
             return;
@@ -294,11 +295,12 @@ impl Segmenter {
     }
 
     fn publish(&mut self, made: Vec<Arc<Part>>, ends: Ends, out: &mut Output) {
-        let mut ready: Vec<_> = self.held.take().into_iter().chain(made).collect();
+        let mut ready: Vec<_> = self.held.drain(..).chain(made).collect();
         // What is under way stays so until the end is certain: a part closed on
         // a guess would be too short.
-        if ends != Ends::No && self.parts.is_empty() {
-            self.held = ready.pop();
+        if ends != Ends::No {
+            let tail = tail_len(&ready, self.parts.ticks());
+            self.held = ready.split_off(ready.len() - tail);
         }
         let open = self.open.as_mut().expect("a segment is open");
         let any = !ready.is_empty();
@@ -310,7 +312,7 @@ impl Segmenter {
             self.close(out);
         } else if any && self.targets.part_us.is_some() {
             // A part that is kept back is the next to be listed.
-            let held = self.held.as_ref().map(|part| part.number);
+            let held = self.held.first().map(|part| part.number);
             let next_part = held.unwrap_or_else(|| self.parts.hint(open.end_ticks()));
             let segment = Arc::new(open.clone());
             out.changes.push(Change::Open {
@@ -383,6 +385,19 @@ impl Segmenter {
             gap: false,
             parts: Vec::new(),
         }
+    }
+}
+
+/// How many of the newest parts wait for the end of the segment: the last one,
+/// and the one before it if less than half of it follows, `rest` included, the
+/// part under way. An encoder sends so short a rest at once, and a version that
+/// is over within the millisecond makes players lose track of what follows.
+fn tail_len(parts: &[Arc<Part>], rest: u64) -> usize {
+    match (rest, parts) {
+        (0, [.., before, last]) if last.duration_ticks * 2 < before.duration_ticks => 2,
+        (0, _) => parts.len().min(1),
+        (rest, [.., last]) => usize::from(rest * 2 < last.duration_ticks),
+        (_, []) => 0,
     }
 }
 
