@@ -409,3 +409,34 @@ enum Ends {
     Perhaps,
     Yes,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::rope::Rope;
+
+    #[test]
+    fn a_short_rest_waits_with_the_part_before_it() {
+        let waiting = |durations: &[u64], rest| {
+            let part = |duration_ticks: &u64| {
+                Arc::new(Part {
+                    number: 0,
+                    start_ticks: 0,
+                    duration_ticks: *duration_ticks,
+                    independent: true,
+                    gap: false,
+                    body: Rope::default(),
+                })
+            };
+            tail_len(&durations.iter().map(part).collect::<Vec<_>>(), rest)
+        };
+        assert_eq!(waiting(&[], 0), 0);
+        assert_eq!(waiting(&[10], 0), 1);
+        assert_eq!(waiting(&[10, 10], 0), 1);
+        assert_eq!(waiting(&[10, 10, 4], 0), 2);
+        assert_eq!(waiting(&[10, 5], 0), 1);
+        assert_eq!(waiting(&[10], 4), 1, "the rest is under way");
+        assert_eq!(waiting(&[10], 5), 0);
+        assert_eq!(waiting(&[], 4), 0);
+    }
+}
