@@ -95,6 +95,8 @@ pub(crate) struct Timeline {
     refused_end: Option<u64>,
     /// Nothing is taken in before the next sync sample.
     wants_sync: bool,
+    /// The newest chunk came in an upload of one segment.
+    one_segment: bool,
 }
 
 impl Timeline {
@@ -120,6 +122,7 @@ impl Timeline {
             reconfigured: false,
             refused_end: None,
             wants_sync: true,
+            one_segment: false,
         }
     }
 
@@ -195,6 +198,7 @@ impl Timeline {
             start,
             chunk: incoming.chunk,
         };
+        self.one_segment = incoming.one_segment;
         let explicit = incoming.one_segment.then_some(incoming.begins_segment);
         let explicit = explicit.filter(|_| self.follows_uploads());
         self.segmenter
@@ -204,6 +208,13 @@ impl Timeline {
 
     /// The upload of one segment ended whole, or a track ended.
     pub(crate) fn end_segment(&mut self, out: &mut Output) {
+        if !self.one_segment || self.follows_uploads() {
+            self.segmenter.close(out);
+        }
+    }
+
+    /// No more media comes: the segment under way ends with what it has.
+    pub(crate) fn end(&mut self, out: &mut Output) {
         self.segmenter.close(out);
     }
 
@@ -231,6 +242,14 @@ impl Timeline {
         }
         self.header = header;
         self.wants_sync = true;
+    }
+
+    /// Whether segments end where uploads of one segment do. Only video needs
+    /// its own ends: sound and the like are cut on the grid into parts of one
+    /// length, because encoders leave them a last chunk of a few frames, and
+    /// hls.js takes a segment for loaded when less than 0.2 s of it is missing.
+    fn follows_uploads(&self) -> bool {
+        self.header.track.kind == Kind::Video
     }
 
     fn scale(&self) -> Timescale {

@@ -1,7 +1,7 @@
 // hls.js with its defaults in low-latency mode, and a record of how it plays.
 
 const video = document.getElementById('video');
-const hls = new globalThis.Hls({ lowLatencyMode: true });
+const hls = new globalThis.Hls({ lowLatencyMode: true, debug: new URLSearchParams(location.search).has('debug') });
 const SAMPLE_MS = 100;
 
 const record = {
