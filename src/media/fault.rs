@@ -55,7 +55,10 @@ impl Fault {
     /// Whether only the decode time of a chunk is wrong: what follows may be
     /// sound, or show that the clock really was reset.
     pub fn is_of_time(&self) -> bool {
-        matches!(self.kind, FaultKind::TimeBack { .. } | FaultKind::TimeAhead { .. })
+        matches!(
+            self.kind,
+            FaultKind::TimeBack { .. } | FaultKind::TimeAhead { .. }
+        )
     }
 }
 

@@ -147,7 +147,11 @@ impl Priming {
     pub(crate) fn segment_ticks(&self) -> u64 {
         let under_way = self.end.saturating_sub(self.begins.unwrap_or(self.end));
         let longest = self.segment_ticks.max(1);
-        if self.is_ready() { longest } else { longest.max(under_way) }
+        if self.is_ready() {
+            longest
+        } else {
+            longest.max(under_way)
+        }
     }
 }
 

@@ -210,7 +210,10 @@ impl Plan {
             part_ms: rng.pick(&[None, None, Some(200), Some(500), Some(1000)]),
             ended_after_ms: 60_000,
         };
-        let settings = Settings { policy, ..Settings::default() };
+        let settings = Settings {
+            policy,
+            ..Settings::default()
+        };
         Self {
             seed,
             shards: rng.range(1, 4) as u16,
