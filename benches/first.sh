@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in nginx wrk taskset; do
+for tool in nginx wrk taskset setpriv; do
   command -v $tool >/dev/null || {
     echo "$tool is missing: apt-get install nginx-light wrk util-linux" >&2
     exit 1

@@ -475,7 +475,11 @@ impl Publisher {
 
     fn end_all(&mut self) {
         for index in 0..self.slots.len() {
-            self.close_segment(TrackKey(index));
+            if let Phase::Live(track, timeline) = &mut self.slots[index].phase {
+                let mut out = Output::new(*track);
+                timeline.finish(&mut out);
+                self.absorb(TrackKey(index), out);
+            }
         }
     }
 }

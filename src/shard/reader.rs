@@ -116,16 +116,10 @@ impl Reader {
             *kept = Some((version, Dated::new(reply, now.wall)));
         }
         let (_, dated) = kept.as_mut().expect("made above");
-        let etag = playlist_etag(channel, version, ask.gzip);
         let reply = dated.get(now.wall);
-        answer(
-            desk,
-            now,
-            ask,
-            reply,
-            &etag,
-            lifetime(channel, Resource::Multivariant),
-        );
+        let etag = || playlist_etag(channel, version, ask.gzip);
+        let cache = lifetime(channel, Resource::Multivariant);
+        answer(desk, now, ask, reply, etag, cache);
     }
 
     /// A media playlist: answered, parked or refused.
@@ -143,9 +137,9 @@ impl Reader {
             Decision::Ready => {
                 let blocking = query.contains("_HLS_msn=");
                 let reply = self.playlist_reply(desk, now, channel, index, (blocking, ask.gzip));
-                let etag = playlist_etag(channel, channel.seq, ask.gzip);
+                let etag = || playlist_etag(channel, channel.seq, ask.gzip);
                 let cache = lifetime(channel, playlist_resource(blocking));
-                answer(desk, now, ask, reply, &etag, cache);
+                answer(desk, now, ask, reply, etag, cache);
             }
             Decision::Park { until } => {
                 let targets = channel.targets().expect("a listed track has targets");
@@ -431,18 +425,26 @@ impl Reader {
                 recent.len() - 1
             });
         let reply = recent[position].1.get(now.wall);
-        answer(desk, now, ask, reply, &etag, cache);
+        answer(desk, now, ask, reply, || etag, cache);
     }
 }
 
 /// Answers with `reply`, or 304 when the peer has it.
-fn answer(desk: &mut Desk, now: Now, ask: &Ask<'_>, reply: Rc<Reply>, etag: &str, cache: Cache) {
-    if ask
-        .if_none_match
-        .is_some_and(|list| conditional::none_match(list, etag))
-    {
-        let reply = Reply::not_modified(etag, cache, now.wall);
-        return desk.respond(ask.exchange, Rc::new(reply));
+fn answer(
+    desk: &mut Desk,
+    now: Now,
+    ask: &Ask<'_>,
+    reply: Rc<Reply>,
+    etag: impl FnOnce() -> String,
+    cache: Cache,
+) {
+    // Most requests have no condition: the tag is made for those that do.
+    if let Some(list) = ask.if_none_match {
+        let etag = etag();
+        if conditional::none_match(list, &etag) {
+            let reply = Reply::not_modified(&etag, cache, now.wall);
+            return desk.respond(ask.exchange, Rc::new(reply));
+        }
     }
     desk.respond(ask.exchange, reply);
 }

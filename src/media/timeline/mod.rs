@@ -214,7 +214,7 @@ impl Timeline {
     }
 
     /// No more media comes: the segment under way ends with what it has.
-    pub(crate) fn end(&mut self, out: &mut Output) {
+    pub(crate) fn finish(&mut self, out: &mut Output) {
         self.segmenter.close(out);
     }
 

@@ -26,7 +26,8 @@ const PLAYLIST: &str = "/live/bench/video.m3u8";
 
 /// Requests before memory is looked at: receive buffers of a core are a fixed
 /// pool that the kernel goes through in turn, whoever asks.
-const WARM_UP: usize = 10_000;
+const WARM_UP_ROUNDS: usize = 100;
+const WARM_UP_PLAYERS: usize = 100;
 
 /// One part sent to all players.
 pub(crate) struct Part {
@@ -48,7 +49,7 @@ pub(crate) struct Memory {
     pub(crate) pair: usize,
     /// Before the first player ever asked.
     pub(crate) cold: u64,
-    /// With nobody connected, after many requests of one player.
+    /// With nobody connected, after 10,000 requests of 100 players.
     pub(crate) idle: u64,
     pub(crate) connected: u64,
     pub(crate) parked: u64,
@@ -173,11 +174,14 @@ fn run(
 }
 
 fn warm_up(server: &Server) -> io::Result<()> {
-    let mut fleet = Fleet::connect(server.address, 1)?;
-    for _ in 0..WARM_UP {
+    let mut fleet = Fleet::connect(server.address, WARM_UP_PLAYERS)?;
+    for _ in 0..WARM_UP_ROUNDS {
         fleet.ask("/healthz")?;
         let now = Instant::now();
-        fleet.collect(now, now + PATIENCE)?;
+        let round = fleet.collect(now, now + PATIENCE)?;
+        if round.latency_us.len() < WARM_UP_PLAYERS {
+            return Err(io::Error::other("the origin does not answer any more"));
+        }
     }
     Ok(())
 }

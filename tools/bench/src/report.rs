@@ -290,7 +290,7 @@ fn parked(out: &mut String, options: &Options, results: &Results) {
     let _ = writeln!(
         out,
         "\nThe whole process without a player, in MiB: {} before the first request, {} after \
-         10,000 of them (the receive buffers of a core are a fixed pool, touched in turn).",
+         10,000 of 100 players (the receive buffers of a core are a fixed pool, touched in turn).",
         mib(|m| m.cold),
         mib(|m| m.idle),
     );
@@ -300,9 +300,11 @@ fn parked(out: &mut String, options: &Options, results: &Results) {
          |---|---|---|\n\
          | connected, nothing asked | {} | |\n\
          | parked | {} | 512 |\n\
+         | parked, over before the first request instead | {} | |\n\
          | parked after all parts of the run | {} | |\n",
         each(|m| m.idle, |m| m.connected),
         each(|m| m.idle, |m| m.parked),
+        each(|m| m.cold, |m| m.parked),
         each(|m| m.idle, |m| m.parked_last),
     );
 }

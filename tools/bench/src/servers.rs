@@ -106,10 +106,12 @@ impl Drop for Server {
     }
 }
 
-/// A command on one processor.
+/// A command on one processor that ends when this program does.
 pub(crate) fn pinned(core: &str, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", core]).arg(program);
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "TERM", "taskset", "-c", core])
+        .arg(program);
     command
 }
 
