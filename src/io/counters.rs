@@ -32,4 +32,6 @@ pub struct Counters {
     pub timed_out: u64,
     /// The latest a heartbeat came, in microseconds.
     pub heartbeat_late_us_max: u64,
+    /// Times the executor was found not to run its tasks and was interrupted.
+    pub rescues: u64,
 }

@@ -1,10 +1,9 @@
 //! The turn loop of one core: take completions, tell the core, queue sends,
 //! enter the kernel once; and when nothing happens, wait through the executor.
 
-use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::io::PollableFd;
@@ -18,6 +17,7 @@ use crate::io::listener::Listener;
 use crate::io::mailroom::{Desk, Stop};
 use crate::io::process::Tuning;
 use crate::io::ring::{Completion, Op, Ring, until};
+use crate::io::watch::Pulse;
 use crate::limits::{DRAIN_GRACE_MS, DRAIN_MS_MAX, TURN_COMPLETIONS_MAX};
 use crate::time::Mono;
 
@@ -37,7 +37,7 @@ pub(crate) struct Driver<C> {
     /// The most a turn waits in the kernel before it lets the executor have
     /// the processor.
     wait: Duration,
-    heartbeat: Rc<Cell<u64>>,
+    pulse: Arc<Pulse>,
     next_sweep: Mono,
     swept: usize,
     /// The earliest timer in the ring.
@@ -55,7 +55,7 @@ impl<C: Core> Driver<C> {
         listeners: Vec<OwnedFd>,
         tuning: &Tuning,
         clock: Clock,
-        heartbeat: Rc<Cell<u64>>,
+        pulse: Arc<Pulse>,
     ) -> Result<Self, Error> {
         let small = &tuning.small_buffers;
         let small = BufferGroup::new(ring.uring(), SMALL, small.count, small.bytes)?;
@@ -75,7 +75,7 @@ impl<C: Core> Driver<C> {
             clock,
             completions: Vec::with_capacity(TURN_COMPLETIONS_MAX),
             wait: Duration::from_micros(tuning.wait_us),
-            heartbeat,
+            pulse,
             next_sweep: now.mono,
             swept: 0,
             timer: None,
@@ -245,7 +245,8 @@ impl<C: Core> Driver<C> {
     fn note_counters(&mut self) {
         self.hub.counters.open = self.hub.slots.open() as u64;
         self.hub.counters.cq_overflows = self.hub.ring.overflows();
-        self.hub.counters.heartbeat_late_us_max = self.heartbeat.get();
+        self.hub.counters.heartbeat_late_us_max = self.pulse.late_us_max();
+        self.hub.counters.rescues = self.pulse.rescues();
         self.hub.core.note_shell(&self.hub.counters);
     }
 

@@ -16,6 +16,7 @@
 //! | `listener`, `socket` | system calls on sockets |
 //! | `mailroom` | queues and doorbells between cores |
 //! | `process` | executors, limits, signals, the stop |
+//! | `watch` | heartbeats, and the end of parks that should not be |
 //! | `push` | a small live encoder, for the demo |
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -33,6 +34,7 @@ pub mod push;
 mod ring;
 mod slots;
 mod socket;
+mod watch;
 
 pub use clock::Clock;
 pub use counters::Counters;

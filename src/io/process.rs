@@ -1,14 +1,12 @@
 //! The process: one executor a processor, limits, signals, the stop.
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use io_uring::IoUring;
@@ -20,6 +18,7 @@ use crate::io::error::Error;
 use crate::io::listener;
 use crate::io::mailroom::{Desk, Mailroom, Stop};
 use crate::io::ring::{Ring, doorbell};
+use crate::io::watch::{Pulse, watch};
 use crate::limits::{
     CORE_CONNECTIONS_MAX, CORES_MAX, DESCRIPTORS_RESERVED, IDLE_ENCODER_MS_MAX, IDLE_PLAYER_MS_MAX,
     LINGER_MS_MAX, REQUEST_HEAD_MS_MAX, SEND_STALL_MS_MAX, UPLOAD_SILENT_MS_MAX,
@@ -29,15 +28,6 @@ use crate::shard::{Identity, Settings, Shard, ShardId};
 /// Executors look at foreign wake-ups and at their own timers this often while
 /// a task is always runnable.
 const PREEMPT: Duration = Duration::from_millis(1);
-/// Between two heartbeats.
-const HEARTBEAT: Duration = Duration::from_millis(4);
-/// Tasks that take turns to beat. An executor of this line can park although
-/// tasks are runnable: when its thread loses the processor for longer than
-/// [`PREEMPT`] between arming that timer and running the first task. Only a
-/// timer that is still pending then ends the park, and a heartbeat that has come
-/// due without being run has none. With many in a row, each such park lasts one
-/// beat and a hang would take as many in succession.
-const HEARTBEATS: u32 = 32;
 
 /// How the shell is started.
 #[derive(Clone, Debug)]
@@ -211,8 +201,10 @@ impl Server {
         let launch = Launch {
             clock: Clock::start(),
             room: Arc::new(Mailroom::new(count)),
+            pulses: (0..count).map(|_| Arc::default()).collect(),
             tuning,
         };
+        watch(&launch.pulses).map_err(|e| Error::kernel("a thread and a signal", e))?;
         let bell = Arc::new(Bell::new(launch.room.clone())?);
         let mut cores = Vec::new();
         let (report, reports) = mpsc::channel();
@@ -295,6 +287,7 @@ impl Server {
 struct Launch {
     clock: Clock,
     room: Arc<Mailroom>,
+    pulses: Vec<Arc<Pulse>>,
     tuning: Tuning,
 }
 
@@ -309,8 +302,8 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     // A process that has lost a core serves half of its callers: better to end
     // and be started again.
     let fall = Fall(launch.room.clone());
-    let late = Rc::new(Cell::new(0));
-    let driver = match assemble(&launch, id, sockets, make, late.clone()) {
+    let pulse = launch.pulses[usize::from(id.0)].clone();
+    let driver = match assemble(&launch, id, sockets, make, pulse.clone()) {
         Ok(driver) => driver,
         Err(error) => {
             let _ = report.send(Err(error));
@@ -319,13 +312,10 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     };
     let _ = report.send(Ok(()));
     drop(report);
-    let start = Instant::now();
-    let beat = |index| glommio::spawn_local(heartbeat(start, index, late.clone()));
-    let heartbeats: Vec<_> = (1..=HEARTBEATS).map(beat).collect();
+    let heartbeat = glommio::spawn_local(pulse.clone().beat());
     let result = driver.run().await;
-    for heartbeat in heartbeats {
-        heartbeat.cancel().await;
-    }
+    pulse.end();
+    heartbeat.cancel().await;
     if result.is_ok() {
         std::mem::forget(fall);
     }
@@ -346,7 +336,7 @@ fn assemble<C: Core, F: Fn(Identity) -> C>(
     id: ShardId,
     sockets: Vec<OwnedFd>,
     make: F,
-    late: Rc<Cell<u64>>,
+    pulse: Arc<Pulse>,
 ) -> Result<Driver<C>, Error> {
     let ring = Ring::new(launch.tuning.completions)?;
     let handle = ring
@@ -368,22 +358,8 @@ fn assemble<C: Core, F: Fn(Identity) -> C>(
         sockets,
         &launch.tuning,
         launch.clock,
-        late,
+        pulse,
     )
-}
-
-/// Beats for ever, in its turn, and notes the most a beat was late, in
-/// microseconds. Late beats keep their place in the round, or all would beat at
-/// once after the first stall.
-async fn heartbeat(start: Instant, index: u32, late: Rc<Cell<u64>>) {
-    let mut due = start + HEARTBEAT * index;
-    loop {
-        glommio::timer::sleep(due.saturating_duration_since(Instant::now())).await;
-        let over = due.elapsed();
-        late.set(late.get().max(over.as_micros() as u64));
-        let round = HEARTBEAT * HEARTBEATS;
-        due += round * (1 + (over.as_nanos() / round.as_nanos()) as u32);
-    }
 }
 
 /// Rings all cores from outside of them.
