@@ -101,9 +101,9 @@ impl Upload {
         self.held_bytes + self.parser.held_bytes() as u64
     }
 
-    /// Takes nothing more from it.
+    /// Takes nothing more from it, and keeps nothing.
     pub fn refuse(&mut self, fault: Fault) {
-        self.held = Vec::new();
+        (self.held, self.parser) = (Vec::new(), Parser::new());
         (self.held_bytes, self.held_since) = (0, None);
         self.fault = Some(fault);
     }
@@ -132,7 +132,7 @@ impl Upload {
                 Err(error) => Err(self.boxes(&error)),
             };
             if let Err(fault) = step {
-                self.fault = Some(fault);
+                self.refuse(fault);
             }
         }
         self.discarded += data.len() as u64;
@@ -174,7 +174,7 @@ impl Upload {
         self.held_since = None;
         for chunk in std::mem::take(&mut self.held) {
             if let Err(fault) = self.place(now, publisher, &chunk) {
-                self.fault = Some(fault.clone());
+                self.refuse(fault.clone());
                 return Outcome::Refused(fault);
             }
         }

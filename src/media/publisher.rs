@@ -261,7 +261,21 @@ impl Publisher {
         now.mono.ms_since(self.last_media)
     }
 
-    /// Lists no more than `window_ms` of media from the next segment on, if
+    /// Milliseconds of media in memory, of the track that has most.
+    pub fn span_ms(&self) -> u64 {
+        let tracks = self.channel.tracks().iter();
+        let spans = tracks.map(|track| {
+            let ms = rescale_floor(
+                track.window.span_ticks(),
+                track.info.header.timescale.get(),
+                1000,
+            );
+            ms.max(0) as u64
+        });
+        spans.max().unwrap_or(0)
+    }
+
+    /// Keeps no more than `window_ms` of media from the next segment on, if
     /// that is less than the targets say: memory is short.
     pub fn limit_window(&mut self, window_ms: u64) {
         self.window_limit_ms = window_ms;
@@ -440,13 +454,15 @@ impl Publisher {
         let targets = *self.channel.targets().expect("segments follow the targets");
         let window = &self.channel.track_at(track).window;
         let scale = segment.header.track.timescale;
-        // A list never gets shorter than three targets (section 6.2.2).
-        let shortest_ms = 3000 * u64::from(targets.segment_s);
-        let listed_ms = targets.window_ms.min(self.window_limit_ms).max(shortest_ms);
-        let listed_from = window.listed_from(rescale_floor(listed_ms as i64, 1000, scale.get()));
         // Parts stay for as long again after their tags went, and a segment for
         // its own length after it left the list (RFC 8216bis section 6.2.2).
-        let kept_ms = listed_ms + 4000 * u64::from(targets.segment_s);
+        let kept_longer_ms = 4000 * u64::from(targets.segment_s);
+        // A list never gets shorter than three targets (section 6.2.2).
+        let shortest_ms = 3000 * u64::from(targets.segment_s);
+        let limit_ms = self.window_limit_ms.saturating_sub(kept_longer_ms);
+        let listed_ms = targets.window_ms.min(limit_ms).max(shortest_ms);
+        let listed_from = window.listed_from(rescale_floor(listed_ms as i64, 1000, scale.get()));
+        let kept_ms = listed_ms + kept_longer_ms;
         let kept_from = window.kept_from(rescale_floor(kept_ms as i64, 1000, scale.get()));
         if listed_from > window.listed_msn() {
             let kept_from = kept_from.min(listed_from);

@@ -229,6 +229,15 @@ impl Window {
         stays.map_or(0, |segment| segment.msn)
     }
 
+    /// Ticks from the start of the oldest whole segment in memory to the end of
+    /// the newest.
+    pub(crate) fn span_ticks(&self) -> i64 {
+        match (self.segments.front(), self.segments.back()) {
+            (Some(oldest), Some(newest)) => newest.end_ticks() - oldest.start_ticks,
+            _ => 0,
+        }
+    }
+
     /// A segment that can be fetched, whole ones only.
     pub fn segment(&self, msn: u64) -> Option<&Arc<Segment>> {
         let first = self.segments.front()?.msn;

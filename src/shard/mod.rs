@@ -231,7 +231,8 @@ impl Shard {
         {
             return self.ingest(now, exchange, request, (channel, path, query));
         }
-        if !matches!(request.method, Method::Get | Method::Head) {
+        let readable = matches!(request.method, Method::Get | Method::Head);
+        if !readable && !matches!(route, Route::Forbidden) {
             let allow = "GET, HEAD, OPTIONS";
             let reply = Reply::method_not_allowed(allow, now.wall);
             return self.desk.respond(exchange, Rc::new(reply));

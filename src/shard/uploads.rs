@@ -318,19 +318,20 @@ impl Shard {
         }
     }
 
-    /// Shortens windows when media outgrows its budget, all alike.
+    /// Shortens windows where media would outgrow its budget, all alike: what
+    /// the budget holds at the rate at which media comes.
     fn share_memory(&mut self) {
-        let held: u64 = self.homes.values().map(Home::bytes).sum();
-        self.memory_held = held;
-        let budget = self.settings.memory_bytes.max(1);
-        let limit = if held > budget {
-            let window = u128::from(self.settings.policy.window_ms);
-            (window * u128::from(budget) / u128::from(held)) as u64
-        } else {
-            u64::MAX
-        };
+        self.memory_held = self.homes.values().map(Home::bytes).sum();
+        let budget = self.settings.memory_bytes;
+        let publishers = self.homes.values().map(|home| &home.publisher);
+        let rates = publishers.map(|publisher| {
+            u128::from(publisher.bytes()) * 1000 / u128::from(publisher.span_ms().max(1000))
+        });
+        let bytes_a_second: u128 = rates.sum();
+        let limit_ms = u128::from(budget) * 1000 / bytes_a_second.max(1);
         for home in self.homes.values_mut() {
-            home.publisher.limit_window(limit);
+            let limit_ms = u64::try_from(limit_ms).unwrap_or(u64::MAX);
+            home.publisher.limit_window(limit_ms);
         }
     }
 

@@ -52,7 +52,7 @@ fn memory_falls_with_its_budget_but_not_below_three_targets() {
     script.connect(&mut video);
     script.run(&mut [&mut video], 100_000);
     let full = script.publisher.bytes();
-    script.publisher.limit_window(20_000);
+    script.publisher.limit_window(28_000);
     script.run(&mut [&mut video], 2_000);
     let less = script.publisher.bytes();
     assert!(less * 3 < full, "{less} of {full}");
