@@ -114,10 +114,10 @@ fn what_is_not_there_is_refused_with_its_lifetime() {
         .rfind(|line| !line.starts_with('#'))
         .expect("a segment")
         .to_owned();
-    let digits = newest
-        .rfind(|c: char| !c.is_ascii_digit() && c != '.' && c != 'm' && c != 's')
-        .expect("a name");
-    let ahead = format!("{}{}.m4s", &newest[..=digits], 9_999_999_999u64);
+    let stem = newest
+        .trim_end_matches(".m4s")
+        .trim_end_matches(|c: char| c.is_ascii_digit());
+    let ahead = format!("{stem}9999999999.m4s");
     let table = [
         (old.as_str(), 410, "max-age=2"),
         (old_part.as_str(), 410, "max-age=2"),

@@ -72,12 +72,6 @@ fn endless_uploads() {
             &["v"][..],
         ),
         (
-            "ffmpeg-video",
-            "ffmpeg-9.0.2/cmaf-post-video/0.cmfv",
-            "Streams(v.cmfv)",
-            &["v"],
-        ),
-        (
             "ffmpeg-audio",
             "ffmpeg-9.0.2/cmaf-post-audio/0.cmfa",
             "Streams(a.cmfa)",
