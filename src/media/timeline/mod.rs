@@ -182,18 +182,7 @@ impl Timeline {
             }
             self.segmenter.gap(clock, &self.header, end, start, out);
         }
-        if std::mem::take(&mut self.reconfigured) {
-            clock.confirm(era.number);
-        }
-        self.wants_sync = false;
-        self.entering = false;
-        self.refused_end = None;
-        self.placed = era.number;
-        self.source = incoming.session;
-        self.session = incoming.session.max(self.session);
-        self.last_accepted = now.mono;
-        self.raw_end = incoming.chunk.decode_time + incoming.chunk.duration;
-        self.end = Some(start + incoming.chunk.duration as i64);
+        self.accept(now, clock, era, start, &incoming);
         let placed = Placed {
             start,
             chunk: incoming.chunk,
@@ -250,6 +239,24 @@ impl Timeline {
     /// hls.js takes a segment for loaded when less than 0.2 s of it is missing.
     fn follows_uploads(&self) -> bool {
         self.header.track.kind == Kind::Video
+    }
+
+    /// Moves the end of the timeline behind a chunk that starts at `start`.
+    fn accept(&mut self, now: Now, clock: &mut Clock, era: Era, start: i64, incoming: &Incoming) {
+        let chunk = &incoming.chunk;
+        if std::mem::take(&mut self.reconfigured) {
+            clock.confirm(era.number);
+        }
+        self.wants_sync = false;
+        self.entering = false;
+        self.refused_end = None;
+        self.placed = era.number;
+        self.source = incoming.session;
+        self.session = incoming.session.max(self.session);
+        self.one_segment = incoming.one_segment;
+        self.last_accepted = now.mono;
+        self.raw_end = chunk.decode_time + chunk.duration;
+        self.end = Some(start + chunk.duration as i64);
     }
 
     fn scale(&self) -> Timescale {
