@@ -54,6 +54,10 @@ impl Run {
         self.megabytes() / self.machine_cpu_s
     }
 
+    pub(crate) fn megabytes_per_both_cpu_s(&self) -> f64 {
+        self.megabytes() / (self.server_cpu_s + self.load_cpu_s)
+    }
+
     pub(crate) fn megabytes_per_server_cpu_s(&self) -> f64 {
         self.megabytes() / self.server_cpu_s
     }

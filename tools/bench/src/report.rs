@@ -140,7 +140,7 @@ struct Figure<T> {
     target: &'static str,
 }
 
-const GETS: [Figure<Run>; 4] = [
+const GETS: [Figure<Run>; 5] = [
     Figure {
         title: "playlist, requests per server CPU second",
         what: "playlist",
@@ -158,6 +158,12 @@ const GETS: [Figure<Run>; 4] = [
         what: "part",
         of: Run::megabytes_per_machine_cpu_s,
         target: "1.15",
+    },
+    Figure {
+        title: "part, MB per CPU second of server and load",
+        what: "part",
+        of: Run::megabytes_per_both_cpu_s,
+        target: "",
     },
     Figure {
         title: "part, MB per server CPU second",
