@@ -160,6 +160,11 @@ impl PartBuilder {
         Some(Arc::new(part))
     }
 
+    /// Where the part under way starts, if there is one.
+    pub(super) fn start(&self) -> Option<i64> {
+        (self.ticks > 0).then_some(self.start)
+    }
+
     /// Whether no part is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.ticks == 0

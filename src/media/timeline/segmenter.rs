@@ -29,6 +29,8 @@ pub(super) struct Segmenter {
     /// segment ends with it: both are published as one version.
     held: Option<Arc<Part>>,
     next_msn: Option<u64>,
+    /// Presentation less decode time at the start of the newest segment.
+    shift: i64,
     /// Discontinuities so far.
     breaks: u64,
     /// The next segment begins after this many, if more than `breaks`.
@@ -56,6 +58,7 @@ impl Segmenter {
             open: None,
             held: None,
             next_msn: None,
+            shift: 0,
             breaks: 0,
             pending_break: None,
             last_ticks: None,
@@ -133,17 +136,23 @@ impl Segmenter {
         let last = self.parts.close();
         let held = self.held.take();
         out.parts += u64::from(last.is_some());
-        let Some(mut segment) = self.open.take() else {
+        if self.open.is_none() {
             assert!(
                 last.is_none() && held.is_none(),
                 "parts belong to an open segment"
             );
             return;
-        };
-        for part in held.into_iter().chain(last) {
-            segment.duration_ticks += part.duration_ticks;
-            segment.parts.push(part);
         }
+        self.add(held.into_iter().chain(last).collect());
+        self.close_listed(out);
+    }
+
+    /// Ends the open segment with the parts it has; the part under way belongs
+    /// to the next.
+    fn close_listed(&mut self, out: &mut Output) {
+        let Some(segment) = self.open.take() else {
+            return;
+        };
         if segment.parts.is_empty() {
             self.next_msn = Some(segment.msn);
             return;
@@ -212,7 +221,7 @@ impl Segmenter {
     fn begins_segment(&self, chunk: &Placed, explicit: Option<bool>) -> bool {
         let Some(open) = &self.open else { return false };
         let elapsed = chunk.start - open.start_ticks;
-        if elapsed <= 0 {
+        if elapsed <= 0 || self.ends_with_parts(explicit) {
             return false;
         }
         if elapsed + chunk.chunk.duration as i64 > self.longest() {
@@ -268,19 +277,63 @@ impl Segmenter {
                     .push("a segment does not begin with a sync sample".to_owned());
             }
             self.foreseen = false;
-            let shift = chunk.chunk.presentation_shift - header.track.edit_shift_ticks;
-            self.begin(clock, header, chunk.start, shift, out);
+            self.shift = chunk.chunk.presentation_shift - header.track.edit_shift_ticks;
+            self.begin(clock, header, chunk.start, self.shift, out);
         }
         let (end, step) = (chunk.end(), chunk.chunk.duration);
         let mut made = Vec::new();
         out.complaints
             .extend(self.parts.push(&header.track, chunk, &mut made));
+        out.parts += made.len() as u64;
+        if self.ends_with_parts(explicit) {
+            return self.publish_whole_parts(clock, header, made, out);
+        }
         let ends = self.ends(end, step, explicit);
         if ends == Ends::Yes {
-            made.extend(self.parts.close());
+            let last = self.parts.close();
+            out.parts += u64::from(last.is_some());
+            made.extend(last);
         }
-        out.parts += made.len() as u64;
         self.publish(made, ends, out);
+    }
+
+    /// Whether segments end where a part does: of tracks whose every sample is
+    /// a sync sample. No part of them is shorter than another for the sake of a
+    /// segment's end, and the rest of a chunk goes into the next segment.
+    fn ends_with_parts(&self, explicit: Option<bool>) -> bool {
+        explicit.is_none() && self.kind != Kind::Video && self.targets.part_us.is_some()
+    }
+
+    /// Publishes parts of a track whose segments end with a part: the one whose
+    /// end lies nearest to the line of the grid.
+    fn publish_whole_parts(
+        &mut self,
+        clock: &Clock,
+        header: &Arc<HeaderObject>,
+        made: Vec<Arc<Part>>,
+        out: &mut Output,
+    ) {
+        for part in made {
+            let end = part.start_ticks + part.duration_ticks as i64;
+            if self.open.is_none() {
+                self.begin(clock, header, part.start_ticks, self.shift, out);
+            }
+            let open = self.open.as_ref().expect("just begun");
+            let half = part.duration_ticks as i64 / 2;
+            let next = end - open.start_ticks + part.duration_ticks as i64;
+            let ends = end + half >= self.line(open) || next > self.longest();
+            if ends {
+                self.add(vec![part]);
+                self.close_listed(out);
+            } else {
+                self.list(vec![part], out);
+            }
+        }
+        if self.open.is_none()
+            && let Some(start) = self.parts.start()
+        {
+            self.begin(clock, header, start, self.shift, out);
+        }
     }
 
     /// What is known, after media up to `end`, of the end of the open segment.
@@ -318,16 +371,32 @@ impl Segmenter {
         if ends != Ends::No && self.parts.is_empty() {
             self.held = ready.pop();
         }
+        if ends == Ends::Yes {
+            self.add(ready);
+            self.close(out);
+            self.foreseen = true;
+        } else {
+            self.list(ready, out);
+        }
+    }
+
+    /// Adds parts to the open segment.
+    fn add(&mut self, parts: Vec<Arc<Part>>) {
         let open = self.open.as_mut().expect("a segment is open");
-        let any = !ready.is_empty();
-        for part in ready {
+        for part in parts {
             open.duration_ticks += part.duration_ticks;
             open.parts.push(part);
         }
-        if ends == Ends::Yes {
-            self.close(out);
-            self.foreseen = true;
-        } else if any && self.targets.part_us.is_some() {
+    }
+
+    /// Adds parts to the open segment and tells of them.
+    fn list(&mut self, parts: Vec<Arc<Part>>, out: &mut Output) {
+        if parts.is_empty() {
+            return;
+        }
+        self.add(parts);
+        let open = self.open.as_ref().expect("a segment is open");
+        if self.targets.part_us.is_some() {
             // A part that is kept back is the next to be listed.
             let held = self.held.as_ref().map(|part| part.number);
             let next_part = held.unwrap_or_else(|| self.parts.number_at(open.end_ticks()));
