@@ -184,20 +184,7 @@ impl Server {
         let mut tuning = options.tuning.clone();
         tuning.connections_max = tuning.connections_max.min(share.max(1));
 
-        let mut addresses = Vec::new();
-        let mut sockets: Vec<Vec<OwnedFd>> = (0..count).map(|_| Vec::new()).collect();
-        for address in &options.listen {
-            let opened = listener::open(*address, count)?;
-            let bound = listener::local_address(&opened[0]).map_err(|source| Error::Listen {
-                address: *address,
-                source,
-            })?;
-            addresses.push(bound);
-            for (core, socket) in opened.into_iter().enumerate() {
-                sockets[core].push(socket);
-            }
-        }
-
+        let (addresses, sockets) = listen(&options.listen, count)?;
         let launch = Launch {
             clock: Clock::start(),
             room: Arc::new(Mailroom::new(count)),
@@ -230,29 +217,25 @@ impl Server {
             cores.push(core);
         }
         drop(report);
-        for _ in 0..count {
-            match reports.recv() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(error),
-                // An executor ended before it came to report: its own error
-                // says why.
-                Err(_) => {
-                    bell.ring(Stop::Now);
-                    let server = Self {
-                        addresses,
-                        bell,
-                        cores,
-                    };
-                    server.join()?;
-                    return Err(Error::Options("an executor ended before it began"));
-                }
-            }
-        }
-        Ok(Self {
+        let server = Self {
             addresses,
             bell,
             cores,
-        })
+        };
+        server.began(&reports)
+    }
+
+    /// Waits until all cores have begun; when one has not, stops the others.
+    fn began(self, reports: &mpsc::Receiver<Result<(), Error>>) -> Result<Self, Error> {
+        let fault = self.cores.iter().find_map(|_| match reports.recv() {
+            Ok(report) => report.err(),
+            // It ended before it came to report; joining it says why.
+            Err(_) => Some(Error::Options("an executor ended before it began")),
+        });
+        let Some(fault) = fault else { return Ok(self) };
+        self.stop_now();
+        self.join()?;
+        Err(fault)
     }
 
     /// Asks it to stop when everything that is owed has been said.
@@ -282,6 +265,27 @@ impl Server {
     }
 }
 
+/// Opens all listeners: the addresses they got, and the sockets of each core.
+fn listen(
+    addresses: &[SocketAddr],
+    count: usize,
+) -> Result<(Vec<SocketAddr>, Vec<Vec<OwnedFd>>), Error> {
+    let mut bound = Vec::new();
+    let mut sockets: Vec<Vec<OwnedFd>> = (0..count).map(|_| Vec::new()).collect();
+    for address in addresses {
+        let opened = listener::open(*address, count)?;
+        let at = listener::local_address(&opened[0]).map_err(|source| Error::Listen {
+            address: *address,
+            source,
+        })?;
+        bound.push(at);
+        for (core, socket) in sockets.iter_mut().zip(opened) {
+            core.push(socket);
+        }
+    }
+    Ok((bound, sockets))
+}
+
 /// What all cores are started with.
 #[derive(Clone)]
 struct Launch {
@@ -301,7 +305,7 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
 ) -> Result<(), Error> {
     // A process that has lost a core serves half of its callers: better to end
     // and be started again.
-    let fall = Fall(launch.room.clone());
+    let mut fall = Fall(Some(launch.room.clone()));
     let pulse = launch.pulses[usize::from(id.0)].clone();
     let driver = match assemble(&launch, id, sockets, make, pulse.clone()) {
         Ok(driver) => driver,
@@ -317,17 +321,19 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     pulse.end();
     heartbeat.cancel().await;
     if result.is_ok() {
-        std::mem::forget(fall);
+        fall.0 = None;
     }
     result.map_err(|source| Error::kernel("a working io_uring", source))
 }
 
 /// Stops all cores when one ends otherwise than by a stop.
-struct Fall(Arc<Mailroom>);
+struct Fall(Option<Arc<Mailroom>>);
 
 impl Drop for Fall {
     fn drop(&mut self) {
-        self.0.raise_stop(Stop::Now);
+        if let Some(room) = &self.0 {
+            room.raise_stop(Stop::Now);
+        }
     }
 }
 
