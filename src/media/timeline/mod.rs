@@ -187,7 +187,6 @@ impl Timeline {
             start,
             chunk: incoming.chunk,
         };
-        self.one_segment = incoming.one_segment;
         let explicit = incoming.one_segment.then_some(incoming.begins_segment);
         let explicit = explicit.filter(|_| self.follows_uploads());
         self.segmenter
