@@ -33,6 +33,41 @@ pub struct Counters {
     pub sent_bytes: u64,
 }
 
+/// What one core's shell has done. Only its driver writes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShellCounters {
+    /// Connections taken in by accept.
+    pub accepted: u64,
+    /// Connections taken in from another core.
+    pub adopted: u64,
+    /// Connections handed to another core.
+    pub moved: u64,
+    /// Connections closed at once because the core was full.
+    pub refused: u64,
+    /// Connections now.
+    pub open: u64,
+    /// Bytes received.
+    pub recv_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Receives that found no buffer and were armed again.
+    pub enobufs: u64,
+    /// Accepts that failed, for want of a descriptor as a rule, and paused.
+    pub accept_pauses: u64,
+    /// Times the completion queue was found overflown.
+    pub cq_overflows: u64,
+    /// Turns of the driver.
+    pub turns: u64,
+    /// Times the driver waited through the executor.
+    pub parks: u64,
+    /// Connections dropped because the peer was too slow or silent.
+    pub timed_out: u64,
+    /// The latest a heartbeat came, in microseconds.
+    pub heartbeat_late_us_max: u64,
+    /// Times the executor was found not to run its tasks and was interrupted.
+    pub rescues: u64,
+}
+
 /// The media type of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -55,6 +90,16 @@ pub fn text(reports: &[Report]) -> String {
         for (class, count) in (1..).zip(report.counters.responses) {
             let labels = format!("shard=\"{}\",class=\"{class}xx\"", report.shard);
             let _ = writeln!(out, "headwater_responses_total{{{labels}}} {count}");
+        }
+    }
+    for (name, kind, help, value) in SHELL {
+        let _ = writeln!(
+            out,
+            "# HELP headwater_{name} {help}\n# TYPE headwater_{name} {kind}"
+        );
+        for report in reports {
+            let (shard, value) = (report.shard, value(&report.shell));
+            let _ = writeln!(out, "headwater_{name}{{shard=\"{shard}\"}} {value}");
         }
     }
     channels(&mut out, reports);
@@ -117,6 +162,72 @@ const COUNTERS: [Row; 11] = [
         "counter",
         "Bytes of responses handed to connections.",
         |c| c.sent_bytes,
+    ),
+];
+
+/// Name, kind, help and value of a counter of the shell.
+type ShellRow = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&ShellCounters) -> u64,
+);
+
+const SHELL: [ShellRow; 11] = [
+    ("connections", "gauge", "Connections now.", |c| c.open),
+    (
+        "connections_accepted_total",
+        "counter",
+        "Connections accepted.",
+        |c| c.accepted,
+    ),
+    (
+        "connections_moved_total",
+        "counter",
+        "Connections handed to another core.",
+        |c| c.moved,
+    ),
+    (
+        "connections_refused_total",
+        "counter",
+        "Connections closed for want of room.",
+        |c| c.refused,
+    ),
+    (
+        "connections_timed_out_total",
+        "counter",
+        "Connections dropped as too slow.",
+        |c| c.timed_out,
+    ),
+    ("received_bytes_total", "counter", "Bytes received.", |c| {
+        c.recv_bytes
+    }),
+    ("sent_bytes_total", "counter", "Bytes sent.", |c| {
+        c.sent_bytes
+    }),
+    (
+        "receive_buffers_dry_total",
+        "counter",
+        "Receives without a buffer.",
+        |c| c.enobufs,
+    ),
+    (
+        "completion_overflows_total",
+        "counter",
+        "Completion queue overflows.",
+        |c| c.cq_overflows,
+    ),
+    (
+        "heartbeat_late_us_max",
+        "gauge",
+        "The latest a heartbeat came.",
+        |c| c.heartbeat_late_us_max,
+    ),
+    (
+        "rescues_total",
+        "counter",
+        "Times a stuck executor was interrupted.",
+        |c| c.rescues,
     ),
 ];
 

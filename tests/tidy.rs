@@ -25,7 +25,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["limits", "media", "shard"]),
-    ("io", &["http", "limits", "media", "shard", "time"]),
+    (
+        "io",
+        &["http", "limits", "media", "metrics", "shard", "time"],
+    ),
     ("cli", &["config", "io", "media", "shard"]),
 ];
 

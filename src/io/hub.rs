@@ -13,13 +13,13 @@ use crate::http::connection::{Connection, Event, timeout_reply};
 use crate::http::reply::Reply;
 use crate::io::Core;
 use crate::io::backlog::BacklogPool;
-use crate::io::counters::Counters;
 use crate::io::mailroom::{Desk, Mail};
 use crate::io::process::{Patience, Tuning};
 use crate::io::ring::{Op, Ring, Tag};
 use crate::io::slots::{Phase, Receive, Slot, Slots, Stage, exchange_id, tenths};
 use crate::io::socket;
 use crate::limits::{ONE_SEND_BYTES_MAX, TURN_LETTERS_MAX, TURN_SEND_BYTES_MAX, TURN_SENDS_MAX};
+use crate::metrics::ShellCounters;
 use crate::shard::{Effect, ExchangeId, Input, Letter, ShardId};
 use crate::time::Now;
 
@@ -33,7 +33,7 @@ pub(crate) struct Hub<C> {
     pub(crate) core: C,
     pub(crate) slots: Slots,
     pub(crate) desk: Desk,
-    pub(crate) counters: Counters,
+    pub(crate) counters: ShellCounters,
     /// Read once a turn.
     pub(crate) now: Now,
     /// The core is told to stop; connections end with their exchange.
@@ -60,7 +60,7 @@ impl<C: Core> Hub<C> {
             core,
             slots: Slots::default(),
             desk,
-            counters: Counters::default(),
+            counters: ShellCounters::default(),
             now,
             draining: false,
             drained: false,

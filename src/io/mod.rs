@@ -23,7 +23,6 @@
 mod backlog;
 mod buffers;
 mod clock;
-mod counters;
 mod driver;
 mod error;
 mod hub;
@@ -37,10 +36,10 @@ mod socket;
 mod watch;
 
 pub use clock::Clock;
-pub use counters::Counters;
 pub use error::Error;
 pub use process::{Buffers, Options, Patience, Server, Tuning, processors, run};
 
+use crate::metrics::ShellCounters;
 use crate::shard::{Effect, Input, Letter, Shard, ShardId};
 use crate::time::{Mono, Now};
 
@@ -59,7 +58,7 @@ pub trait Core: 'static {
     /// taken.
     fn undelivered(&mut self, to: ShardId, letter: Letter);
     /// The shell's own counters, about ten times a second.
-    fn note_shell(&mut self, counters: &Counters);
+    fn note_shell(&mut self, counters: &ShellCounters);
 }
 
 impl Core for Shard {
@@ -79,5 +78,7 @@ impl Core for Shard {
         Self::undelivered(self, to, letter);
     }
 
-    fn note_shell(&mut self, _counters: &Counters) {}
+    fn note_shell(&mut self, counters: &ShellCounters) {
+        Self::note_shell(self, counters);
+    }
 }

@@ -81,6 +81,7 @@ impl Shard {
         Report {
             shard: self.identity.id.0,
             counters,
+            shell: self.shell,
             channels: self
                 .homes
                 .values()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::media::channel::{Change, Channel};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, ShellCounters};
 
 /// The closed list of what crosses cores.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub struct Report {
     pub shard: u16,
     /// Plain counters.
     pub counters: Counters,
+    /// Those of its shell, as of the last tenth of a second.
+    pub shell: ShellCounters,
     /// Channels whose home the shard is.
     pub channels: Vec<ChannelReport>,
 }

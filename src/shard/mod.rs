@@ -24,6 +24,7 @@ use std::sync::Arc;
 use crate::http::reply::Reply;
 use crate::http::request::{Method, Request};
 use crate::http::route::Route;
+use crate::metrics::ShellCounters;
 use crate::shard::control::Gathering;
 use crate::shard::delivery::Deferred;
 use crate::shard::desk::Desk;
@@ -154,6 +155,7 @@ pub struct Shard {
     gatherings: BTreeMap<u64, Gathering>,
     next_ticket: u64,
     last_tick: Mono,
+    shell: ShellCounters,
     /// Media of all homes, in bytes, as of the last tick.
     memory_held: u64,
     draining: bool,
@@ -177,6 +179,7 @@ impl Shard {
             gatherings: BTreeMap::new(),
             next_ticket: 0,
             last_tick: Mono::default(),
+            shell: ShellCounters::default(),
             memory_held: 0,
             draining: false,
         }
@@ -208,6 +211,11 @@ impl Shard {
         let busy =
             !(self.homes.is_empty() && self.mirrors.is_empty() && self.gatherings.is_empty());
         busy.then(|| self.last_tick.plus_ms(TICK_MS))
+    }
+
+    /// The shell's own counters, for reports.
+    pub fn note_shell(&mut self, counters: &ShellCounters) {
+        self.shell = *counters;
     }
 
     fn request(&mut self, now: Now, exchange: ExchangeId, request: &Request<'_>) {

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use headwater::http::reply::{Cache, Reply, ReplyBuilder};
-use headwater::io::{Core, Counters, Options, Server, Tuning};
+use headwater::io::{Core, Options, Server, Tuning};
 use headwater::media::rope::Rope;
+use headwater::metrics::ShellCounters;
 use headwater::shard::{Effect, ExchangeId, Identity, Input, Letter, ShardId};
 use headwater::time::{Mono, Now, Wall};
 
@@ -26,11 +27,11 @@ pub(crate) struct Seen {
     pub(crate) letters: AtomicU64,
     pub(crate) undelivered: AtomicU64,
     pub(crate) ticks: AtomicU64,
-    pub(crate) counters: Mutex<BTreeMap<u16, Counters>>,
+    pub(crate) counters: Mutex<BTreeMap<u16, ShellCounters>>,
 }
 
 impl Seen {
-    pub(crate) fn counter(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+    pub(crate) fn counter(&self, of: impl Fn(&ShellCounters) -> u64) -> u64 {
         self.counters.lock().unwrap().values().map(of).sum()
     }
 
@@ -301,7 +302,7 @@ impl Core for Script {
         self.seen.undelivered.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn note_shell(&mut self, counters: &Counters) {
+    fn note_shell(&mut self, counters: &ShellCounters) {
         self.seen
             .counters
             .lock()
