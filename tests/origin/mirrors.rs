@@ -1,5 +1,6 @@
 //! Several cores: the same bytes from each, whatever mail is lost.
 
+use headwater::http::request::{BodyLength, Method};
 use headwater::shard::{Letter, Settings, ShardId};
 
 use crate::shell::{Camera, Fields, Process, endless, stream, uris};
@@ -24,6 +25,20 @@ fn an_upload_is_moved_to_the_home_of_its_channel() {
         process.moved.pop()
     });
     assert_eq!(exchange.expect("one of them").1, ShardId(1));
+}
+
+#[test]
+fn what_is_no_upload_stays_on_its_core() {
+    // Only the heads of uploads are kept for a replay on another core.
+    let mut process = Process::new(2, Settings::default());
+    for (n, method) in
+        (0..20).flat_map(|n| [(n, Method::Get), (n, Method::Head), (n, Method::Other)])
+    {
+        let target = format!("/ingest/c{n}/v.cmfv");
+        let exchange = process.open_at(0, method, &target, BodyLength::None, Fields::default());
+        assert_eq!(process.answer(exchange).expect("answered here").status, 405);
+    }
+    assert!(process.moved.is_empty());
 }
 
 #[track_caller]

@@ -83,6 +83,43 @@ fn a_group_that_grows_is_cut_at_the_target() {
 }
 
 #[test]
+fn media_that_overlaps_by_less_than_a_sample_counts_in_full() {
+    let mut script = Script::live();
+    let mut video = Source::new("v", Spec::video(90_000), Cadence::new(3_600, 5, 50));
+    script.connect(&mut video);
+    script.run(&mut [&mut video], 8_000);
+    // Chunks of 200 ms, every tenth 20 ms early, and no keyframe any more.
+    video.cadence.gop = u64::MAX;
+    for round in 0..100 {
+        let early = if round % 10 == 9 { 1_800 } else { 0 };
+        video.start -= early;
+        script.run(&mut [&mut video], 200);
+    }
+    assert_eq!(script.targets().segment_s, 2);
+    println!("{:?} {:?}", lengths_ms(script.told("v")), script.faults);
+    assert!(lengths_ms(script.told("v")).iter().all(|ms| *ms < 2_500));
+}
+
+#[test]
+fn targets_fit_a_track_that_is_still_on_its_way() {
+    // On an epoch timeline a track shows two segments; audio has them sooner.
+    let mut script = Script::live();
+    let mut video = Source::video().starting_at(EPOCH_S * 90_000);
+    video.cadence.gop = 100;
+    let mut audio = Source::audio().starting_at(EPOCH_S * 48_000);
+    script.connect(&mut audio);
+    script.connect(&mut video);
+    script.run(&mut [&mut audio, &mut video], 20_000);
+    assert_eq!(script.targets().segment_s, 4);
+    let starts = script
+        .told("v")
+        .whole
+        .iter()
+        .map(|segment| segment.parts[0].independent);
+    assert!(starts.clone().count() >= 3 && starts.clone().all(|independent| independent));
+}
+
+#[test]
 fn audio_follows_the_grid_of_video_without_drift() {
     let mut script = Script::new(Policy {
         window_ms: 20_000,

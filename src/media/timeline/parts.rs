@@ -165,6 +165,11 @@ impl PartBuilder {
         (self.ticks > 0).then_some(self.start)
     }
 
+    /// Media of the part under way.
+    pub(super) fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
     /// Whether no part is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.ticks == 0

@@ -217,6 +217,14 @@ impl Segmenter {
         i64::from(self.targets.segment_s) * self.second() + (self.second() - 1) / 2
     }
 
+    /// Media of the open segment: what it will be listed with. Decode times may
+    /// say a little less or more, where they are rounded.
+    fn media_ticks(&self) -> i64 {
+        let open = self.open.as_ref().map_or(0, |open| open.duration_ticks);
+        let held = self.held.as_ref().map_or(0, |part| part.duration_ticks);
+        (open + held + self.parts.ticks()) as i64
+    }
+
     /// Whether the open segment ends in front of `chunk`.
     fn begins_segment(&self, chunk: &Placed, explicit: Option<bool>) -> bool {
         let Some(open) = &self.open else { return false };
@@ -224,7 +232,7 @@ impl Segmenter {
         if elapsed <= 0 || self.ends_with_parts(explicit) {
             return false;
         }
-        if elapsed + chunk.chunk.duration as i64 > self.longest() {
+        if self.media_ticks() + chunk.chunk.duration as i64 > self.longest() {
             return true;
         }
         match explicit {
@@ -246,14 +254,15 @@ impl Segmenter {
             .as_ref()
             .map_or(chunk.start, |open| open.start_ticks);
         let due = self.due();
+        let mut length = self.media_ticks();
         let mut at = chunk.start;
         for (index, sample) in chunk.chunk.samples.iter().enumerate() {
-            let end = at + i64::from(sample.duration);
             let is_due = at_sync && sample.is_sync() && at - begins >= due;
-            if index > 0 && (is_due || end - begins > self.longest()) {
+            length += i64::from(sample.duration);
+            if index > 0 && (is_due || length > self.longest()) {
                 return Some(index);
             }
-            at = end;
+            at += i64::from(sample.duration);
         }
         None
     }
