@@ -11,7 +11,7 @@ use crate::limits;
 use crate::media::channel::Channel;
 use crate::shard::desk::Desk;
 use crate::shard::mirror::Mirror;
-use crate::shard::reader::{Ask, Reader};
+use crate::shard::reader::{Answered, Ask, PART_HOLD_MS, Reader};
 use crate::shard::{ExchangeId, Letter, Shard};
 use crate::time::{Mono, Now};
 
@@ -21,6 +21,9 @@ const EARLY_HOLD_MS: u64 = 8_000;
 /// A home that says nothing for this long, in milliseconds, is asked anew: its
 /// channel may have ended, and the letter that said so been lost.
 const MIRROR_QUIET_MS: u64 = 10_000;
+/// How long a mirror waits for something that it does not know and its home may
+/// have just told a player of, in milliseconds.
+const BEHIND_HOLD_MS: u64 = 1_000;
 /// A mirror that nobody has asked for is given up after this, in milliseconds.
 const MIRROR_IDLE_MS: u64 = 60_000;
 
@@ -48,6 +51,7 @@ pub(super) fn ask<'a>(exchange: ExchangeId, request: &Request<'a>) -> Asked<'a> 
     Asked {
         ask,
         target: request.target,
+        deadline: None,
     }
 }
 
@@ -56,14 +60,16 @@ pub(super) fn ask<'a>(exchange: ExchangeId, request: &Request<'a>) -> Asked<'a> 
 pub(super) struct Asked<'a> {
     ask: Ask<'a>,
     target: &'a str,
+    /// When it is refused, if it was kept before.
+    deadline: Option<Mono>,
 }
 
 impl Deferred {
-    fn new(asked: &Asked<'_>, now: Now) -> Self {
+    fn new(asked: &Asked<'_>, deadline: Mono) -> Self {
         let own = |field: Option<&str>| field.map(Box::from);
         Self {
             exchange: asked.ask.exchange,
-            deadline: now.mono.plus_ms(EARLY_HOLD_MS),
+            deadline,
             target: asked.target.into(),
             gzip: asked.ask.gzip,
             if_none_match: own(asked.ask.if_none_match),
@@ -83,6 +89,7 @@ impl Deferred {
         Asked {
             ask,
             target: &self.target,
+            deadline: Some(self.deadline),
         }
     }
 }
@@ -93,11 +100,17 @@ impl Shard {
         let exchange = asked.ask.exchange;
         let (desk, strict) = (&mut self.desk, self.settings.strict_part_limit);
         if let Some(home) = self.homes.get_mut(name) {
-            if home.publisher.channel().is_served() {
-                let channel = home.publisher.channel();
-                return answer(desk, now, channel, &mut home.reader, (route, strict), asked);
-            }
-            return defer(desk, now, &mut home.early, asked);
+            let channel = home.publisher.channel();
+            let hold_ms = if channel.is_served() {
+                match answer(desk, now, channel, &mut home.reader, (route, strict), asked) {
+                    Answered::Yes => return,
+                    Answered::Unknown => return unknown(desk, now, channel, asked),
+                    Answered::Early => PART_HOLD_MS,
+                }
+            } else {
+                EARLY_HOLD_MS
+            };
+            return defer(desk, now, &mut home.early, asked, hold_ms);
         }
         let home = self.home_of(name);
         if home == self.identity.id {
@@ -110,25 +123,22 @@ impl Shard {
             .or_insert_with(|| Mirror::new(now.mono));
         mirror.used = now.mono;
         let desk = &mut self.desk;
-        match &mirror.channel {
+        let hold_ms = match &mirror.channel {
             Some(channel) if channel.is_served() => {
-                answer(
-                    desk,
-                    now,
-                    channel,
-                    &mut mirror.reader,
-                    (route, strict),
-                    asked,
-                );
-            }
-            known => {
-                let subscribe = known.is_none() && !mirror.asked;
-                defer(desk, now, &mut mirror.early, asked);
-                if subscribe {
-                    mirror.asked = true;
-                    desk.post(home, Letter::Subscribe { channel: key });
+                let reader = &mut mirror.reader;
+                match answer(desk, now, channel, reader, (route, strict), asked) {
+                    Answered::Yes => return,
+                    // A player may have it from a core that is ahead of this.
+                    Answered::Unknown => BEHIND_HOLD_MS,
+                    Answered::Early => PART_HOLD_MS,
                 }
             }
+            _ => EARLY_HOLD_MS,
+        };
+        defer(desk, now, &mut mirror.early, asked, hold_ms);
+        if mirror.channel.is_none() && !mirror.asked {
+            mirror.asked = true;
+            desk.post(home, Letter::Subscribe { channel: key });
         }
     }
 
@@ -207,7 +217,7 @@ pub(super) fn no_channel_reply(name: &str, now: Now) -> Reply {
 }
 
 fn not_yet(name: &str, now: Now) -> Reply {
-    early_reply(&format!("channel {name} has no media yet"), now)
+    early_reply(&format!("channel {name} has no such media yet"), now)
 }
 
 fn early_reply(message: &str, now: Now) -> Reply {
@@ -222,15 +232,24 @@ fn no_channel(desk: &mut Desk, now: Now, exchange: ExchangeId, name: &str) {
     desk.respond(exchange, Rc::new(no_channel_reply(name, now)));
 }
 
-fn defer(desk: &mut Desk, now: Now, early: &mut Vec<Deferred>, asked: &Asked<'_>) {
+/// Keeps a request until its channel moves, for `hold_ms` since it came.
+fn defer(desk: &mut Desk, now: Now, early: &mut Vec<Deferred>, asked: &Asked<'_>, hold_ms: u64) {
     if early.len() >= limits::CHANNEL_EARLY_MAX {
         let message = "too many requests wait for this channel";
         return desk.text(asked.ask.exchange, 503, message, now.wall);
     }
     desk.parked.insert(asked.ask.exchange);
-    early.push(Deferred::new(asked, now));
+    let deadline = asked.deadline.unwrap_or_else(|| now.mono.plus_ms(hold_ms));
+    early.push(Deferred::new(asked, deadline));
 }
 
+/// 404 for what the home of a channel does not know.
+fn unknown(desk: &mut Desk, now: Now, channel: &Channel, asked: &Asked<'_>) {
+    let message = format!("channel {} has nothing by this name", channel.name);
+    desk.respond(asked.ask.exchange, Rc::new(early_reply(&message, now)));
+}
+
+/// Answers from a channel as it is known here.
 fn answer(
     desk: &mut Desk,
     now: Now,
@@ -238,24 +257,23 @@ fn answer(
     reader: &mut Reader,
     (route, strict): (Route<'_>, bool),
     asked: &Asked<'_>,
-) {
+) -> Answered {
     let ask = &asked.ask;
-    let no_track = |desk: &mut Desk, track: &str| {
-        let message = format!("channel {} has no track {track}", channel.name);
-        desk.respond(ask.exchange, Rc::new(early_reply(&message, now)));
-    };
     match route {
         Route::Multivariant { .. } => reader.multivariant(desk, now, channel, ask),
         Route::MediaPlaylist { track, query, .. } => match channel.track(track) {
             Some((index, _)) => {
                 reader.media_playlist(desk, now, channel, index, (query, strict), ask);
             }
-            None => no_track(desk, track),
+            None => return Answered::Unknown,
         },
         Route::Object { track, object, .. } => match channel.track(track) {
-            Some((index, _)) => reader.object(desk, now, channel, (index, object), ask),
-            None => no_track(desk, track),
+            Some((index, _)) => {
+                return reader.object(desk, now, channel, (index, object), ask);
+            }
+            None => return Answered::Unknown,
         },
         _ => unreachable!("only channels are delivered here"),
     }
+    Answered::Yes
 }

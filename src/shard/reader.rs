@@ -18,6 +18,7 @@ use crate::limits;
 use crate::media::channel::{Channel, State, TrackIndex};
 use crate::media::cmaf::Kind;
 use crate::media::rope::Rope;
+use crate::media::window::Window;
 use crate::shard::ExchangeId;
 use crate::shard::desk::Desk;
 use crate::shard::parked::{Parked, Waiter};
@@ -25,7 +26,7 @@ use crate::time::{Now, Wall};
 
 /// A part that is hinted is held this long, in milliseconds: AVPlayer gives a
 /// request up after about 3.5 s without a header.
-const PART_HOLD_MS: u64 = 3_000;
+pub(super) const PART_HOLD_MS: u64 = 3_000;
 /// Replies of media objects that are kept for those who ask next.
 const RECENT_OBJECTS: usize = 4;
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -38,6 +39,17 @@ pub(super) struct Ask<'a> {
     pub(super) if_none_match: Option<&'a str>,
     pub(super) range: Option<&'a str>,
     pub(super) if_range: Option<&'a str>,
+}
+
+/// Whether a request was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// Answered or parked.
+    Yes,
+    /// It names the segment under way, or the one behind it.
+    Early,
+    /// Nothing here has this name.
+    Unknown,
 }
 
 /// See the module's head.
@@ -168,7 +180,7 @@ impl Reader {
         channel: &Channel,
         (index, object): (TrackIndex, ObjectName<'_>),
         ask: &Ask<'_>,
-    ) {
+    ) -> Answered {
         let window = &channel.track_at(index).window;
         let (generation, resource) = match object {
             ObjectName::Header { generation, .. } => (generation, Resource::Header),
@@ -178,14 +190,14 @@ impl Reader {
         let refuse = |desk: &mut Desk, outcome: Outcome| {
             let (status, message) = match outcome {
                 Outcome::Gone => (410, "it has left the window"),
-                Outcome::Missing => (404, "it never came"),
-                _ => (404, "no such object"),
+                _ => (404, "it never came"),
             };
             let reply = refusal(channel, status, message, outcome, now.wall);
             desk.respond(ask.exchange, Rc::new(reply));
+            Answered::Yes
         };
         if generation != &*channel.generation {
-            return refuse(desk, Outcome::Gone);
+            return Answered::Unknown;
         }
         let body = match object {
             ObjectName::Header { id, .. } => window
@@ -197,6 +209,9 @@ impl Reader {
                 None if window.first_msn().is_some_and(|first| msn < first) => {
                     return refuse(desk, Outcome::Gone);
                 }
+                None if is_near(window, msn) && channel.state() != State::Ended => {
+                    return Answered::Early;
+                }
                 None => None,
             },
             ObjectName::Part { number, .. } => match reload::decide_part(channel, window, number) {
@@ -205,14 +220,16 @@ impl Reader {
                 PartDecision::Missing => return refuse(desk, Outcome::Missing),
                 PartDecision::Unknown => None,
                 PartDecision::Park => {
-                    return self.park_part(desk, now, channel, (index, number), ask);
+                    self.park_part(desk, now, channel, (index, number), ask);
+                    return Answered::Yes;
                 }
             },
         };
-        match body {
-            Some(body) => self.serve(desk, now, channel, (index, object, resource), body, ask),
-            None => refuse(desk, Outcome::Unknown),
-        }
+        let Some(body) = body else {
+            return Answered::Unknown;
+        };
+        self.serve(desk, now, channel, (index, object, resource), body, ask);
+        Answered::Yes
     }
 
     /// Answers the requests that the newest batch of changes has made due.
@@ -339,7 +356,11 @@ impl Reader {
             if_range: None,
         };
         let object = ObjectName::Part { generation, number };
-        self.object(desk, now, channel, (index, object), &ask);
+        if self.object(desk, now, channel, (index, object), &ask) != Answered::Yes {
+            let passed = "the part was passed over";
+            let reply = refusal(channel, 404, passed, Outcome::Missing, now.wall);
+            desk.respond(ask.exchange, Rc::new(reply));
+        }
     }
 
     /// The reply with the newest version of a media playlist.
@@ -427,6 +448,14 @@ impl Reader {
         let reply = recent[position].1.get(now.wall);
         answer(desk, now, ask, reply, || etag, cache);
     }
+}
+
+/// Whether a segment is the one under way or the next: it will be whole soon,
+/// and a player may know it from a core that is ahead.
+fn is_near(window: &Window, msn: u64) -> bool {
+    window
+        .last_whole()
+        .is_some_and(|whole| (whole.msn + 1..=whole.msn + 2).contains(&msn))
 }
 
 /// Answers with `reply`, or 304 when the peer has it.

@@ -168,3 +168,38 @@ fn a_mirror_that_nobody_asks_for_unsubscribes() {
     process.lose = |_| false;
     same(&mut process, &name);
 }
+
+#[test]
+fn a_mirror_that_lags_holds_what_its_home_lists() {
+    let name = at_home();
+    let mut process = Process::new(2, Settings::default());
+    let mut camera = Camera::new();
+    let upload = endless(
+        &mut process,
+        &format!("/ingest/{name}/v.cmfv"),
+        &mut camera,
+        10_000,
+    );
+    same(&mut process, &name);
+    // The mail stands still, and the home goes on by a segment.
+    process.lose = |_| true;
+    stream(&mut process, upload, &mut camera, 2_000);
+    let text = process.get(&format!("/live/{name}/v.m3u8")).text();
+    let newest = text.lines().rfind(|line| line.ends_with(".m4s"));
+    let target = format!("/live/{name}/{}", newest.expect("a segment"));
+    let held = process.get_at(1, &target, Fields::default());
+    assert!(process.answer(held).is_none(), "not yet known here: held");
+    process.lose = |_| false;
+    stream(&mut process, upload, &mut camera, 400);
+    let answer = process.answer(held).expect("served by the mirror");
+    assert_eq!(answer.status, 200);
+    assert!(answer.body == process.get(&target).body);
+    // What no core knows is refused by the mirror as well, a little later.
+    let (track, _) = target.rsplit_once('-').expect("a generation");
+    let nothing = format!("{track}-h0123456789abcdef.mp4");
+    assert_eq!(process.get(&nothing).status, 404);
+    let held = process.get_at(1, &nothing, Fields::default());
+    assert!(process.answer(held).is_none());
+    process.pass(1_500);
+    assert_eq!(process.answer(held).expect("refused").status, 404);
+}
