@@ -178,7 +178,10 @@ impl PartBuilder {
     /// Parts without media for `start..start + ticks`, none over the target; at
     /// least one.
     pub(super) fn gap(&mut self, start: i64, ticks: u64) -> Vec<Arc<Part>> {
-        assert_eq!(self.ticks, 0, "a gap follows a closed part");
+        assert!(
+            self.ticks == 0 || ticks == 0,
+            "a gap that lasts follows a closed part"
+        );
         let longest = self.target.unwrap_or(ticks).max(1);
         let count = ticks.div_ceil(longest).max(1);
         let parts = (0..count).map(|index| {

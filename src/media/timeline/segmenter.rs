@@ -144,12 +144,12 @@ impl Segmenter {
             return;
         }
         self.add(held.into_iter().chain(last).collect());
-        self.close_listed(out);
+        self.close_listed(None, out);
     }
 
     /// Ends the open segment with the parts it has; the part under way belongs
-    /// to the next.
-    fn close_listed(&mut self, out: &mut Output) {
+    /// to the next, and so does the one numbered `following`, if it is made.
+    fn close_listed(&mut self, following: Option<u64>, out: &mut Output) {
         let Some(segment) = self.open.take() else {
             return;
         };
@@ -161,7 +161,7 @@ impl Segmenter {
             self.regular = self.last_ticks == Some(segment.duration_ticks);
             self.last_ticks = Some(segment.duration_ticks);
         }
-        let next_part = self.parts.number_at(segment.end_ticks());
+        let next_part = following.unwrap_or_else(|| self.parts.number_at(segment.end_ticks()));
         let segment = Arc::new(segment);
         out.changes.push(Change::Close {
             track: out.track,
@@ -322,7 +322,9 @@ impl Segmenter {
         made: Vec<Arc<Part>>,
         out: &mut Output,
     ) {
-        for part in made {
+        let mut made = made.into_iter().peekable();
+        while let Some(part) = made.next() {
+            let following = made.peek().map(|part| part.number);
             let end = part.start_ticks + part.duration_ticks as i64;
             if self.open.is_none() {
                 self.begin(clock, header, part.start_ticks, self.shift, out);
@@ -333,9 +335,9 @@ impl Segmenter {
             let ends = end + half >= self.line(open) || next > self.longest();
             if ends {
                 self.add(vec![part]);
-                self.close_listed(out);
+                self.close_listed(following, out);
             } else {
-                self.list(vec![part], out);
+                self.list(vec![part], following, out);
             }
         }
         if self.open.is_none()
@@ -385,7 +387,9 @@ impl Segmenter {
             self.close(out);
             self.foreseen = true;
         } else {
-            self.list(ready, out);
+            // A part that is kept back is the next to be listed.
+            let held = self.held.as_ref().map(|part| part.number);
+            self.list(ready, held, out);
         }
     }
 
@@ -398,17 +402,16 @@ impl Segmenter {
         }
     }
 
-    /// Adds parts to the open segment and tells of them.
-    fn list(&mut self, parts: Vec<Arc<Part>>, out: &mut Output) {
+    /// Adds parts to the open segment and tells of them. The part numbered
+    /// `following` comes next, if it is made.
+    fn list(&mut self, parts: Vec<Arc<Part>>, following: Option<u64>, out: &mut Output) {
         if parts.is_empty() {
             return;
         }
         self.add(parts);
         let open = self.open.as_ref().expect("a segment is open");
         if self.targets.part_us.is_some() {
-            // A part that is kept back is the next to be listed.
-            let held = self.held.as_ref().map(|part| part.number);
-            let next_part = held.unwrap_or_else(|| self.parts.number_at(open.end_ticks()));
+            let next_part = following.unwrap_or_else(|| self.parts.number_at(open.end_ticks()));
             let segment = Arc::new(open.clone());
             out.changes.push(Change::Open {
                 track: out.track,
