@@ -122,8 +122,9 @@ fn heal(sim: &mut Sim) {
         .max()
         .unwrap_or(0);
     // An encoder waits up to 1.5 s before it starts and up to a segment for
-    // its grid; then the three target durations run.
-    let until = sim.world.now + 3 * slowest + sim.world.plan.segment_ns_max() + 2 * SECOND;
+    // its grid, and what it brings first may repeat up to three target
+    // durations that were published ahead of time; then the three run.
+    let until = sim.world.now + 6 * slowest + sim.world.plan.segment_ns_max() + 2 * SECOND;
     sim.run(until);
     if sim.world.failure.is_none()
         && let Some(what) = sim

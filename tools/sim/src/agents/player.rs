@@ -221,9 +221,9 @@ impl Player {
 
     fn reloaded(&mut self, world: &mut World, index: usize, media: Media) {
         let low_latency = self.style != Style::Plain;
-        let whole_only = !low_latency || world.rng.percent(10);
+        let whole = !low_latency || world.rng.percent(10);
         let lane = &mut self.lanes[index];
-        lane.follow(&media, whole_only);
+        lane.follow(&media, whole, low_latency);
         let hint = media
             .part_hints
             .first()
@@ -364,8 +364,9 @@ impl Lane {
         self.media = None;
     }
 
-    /// Queues what a new playlist offers beyond what was fetched.
-    fn follow(&mut self, media: &Media, whole_only: bool) {
+    /// Queues what a new playlist offers beyond what was fetched: segments at
+    /// once where `whole`, and parts of the open one where `open`.
+    fn follow(&mut self, media: &Media, whole: bool, open: bool) {
         let resolved = |uri: &str| resolve(&self.playlist, uri);
         let first = media
             .segments
@@ -388,11 +389,11 @@ impl Lane {
                 self.headers.push(map.clone());
                 self.queue.push_back(resolved(map));
             }
-            let whole = !segment.uri.is_empty();
-            if whole && at.1 == 0 && (segment.parts.is_empty() || whole_only) {
+            let closed = !segment.uri.is_empty();
+            if closed && at.1 == 0 && (segment.parts.is_empty() || whole) {
                 self.queue
                     .extend((!segment.gap).then(|| resolved(&segment.uri)));
-            } else if whole || !whole_only {
+            } else if closed || open {
                 let fresh = segment
                     .parts
                     .iter()
@@ -402,7 +403,7 @@ impl Lane {
             } else {
                 break;
             }
-            at = if whole {
+            at = if closed {
                 (segment.msn + 1, 0)
             } else {
                 (segment.msn, segment.parts.len() as u64)
