@@ -232,14 +232,18 @@ fn no_channel(desk: &mut Desk, now: Now, exchange: ExchangeId, name: &str) {
     desk.respond(exchange, Rc::new(no_channel_reply(name, now)));
 }
 
-/// Keeps a request until its channel moves, for `hold_ms` since it came.
+/// Keeps a request until its channel moves, for `hold_ms` at most.
 fn defer(desk: &mut Desk, now: Now, early: &mut Vec<Deferred>, asked: &Asked<'_>, hold_ms: u64) {
     if early.len() >= limits::CHANNEL_EARLY_MAX {
         let message = "too many requests wait for this channel";
         return desk.text(asked.ask.exchange, 503, message, now.wall);
     }
     desk.parked.insert(asked.ask.exchange);
-    let deadline = asked.deadline.unwrap_or_else(|| now.mono.plus_ms(hold_ms));
+    // Each time it is taken up, less may be left to wait for, never more.
+    let from_now = now.mono.plus_ms(hold_ms);
+    let deadline = asked
+        .deadline
+        .map_or(from_now, |deadline| deadline.min(from_now));
     early.push(Deferred::new(asked, deadline));
 }
 

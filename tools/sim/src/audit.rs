@@ -74,6 +74,15 @@ impl World {
 
     /// Refusals of this moment are sound.
     pub fn settle_doubts(&mut self) {
+        for absent in std::mem::take(&mut self.checks.absent) {
+            let (shard, playlist, path) = (absent.shard, &absent.playlist, &absent.path);
+            self.probe_playlist(shard, playlist);
+            if self.checks.immutable.lists(shard, playlist, path) {
+                self.fail(format!(
+                    "{path} is refused on shard {shard}, {playlist} lists it"
+                ));
+            }
+        }
         for doubt in std::mem::take(&mut self.checks.reload.doubts) {
             let Some(media) = self.probe_playlist(doubt.shard, &doubt.path) else {
                 continue;
@@ -195,6 +204,10 @@ impl World {
             return;
         };
         let next = *self.audit.next.entry(path.to_owned()).or_insert(0);
+        if next > 0 && media.media_sequence > next {
+            // A leap of media time fills a window with gaps at once.
+            self.checks.bytes.unseen(path, media.media_sequence);
+        }
         let mut discontinuity = media.discontinuity_sequence;
         for segment in &media.segments {
             discontinuity += u64::from(segment.discontinuity);
@@ -243,7 +256,9 @@ impl World {
         };
         let verdict = self.checks.bytes.judge(&self.ledger, &fetched);
         let msn = segment.msn;
-        self.judge(verdict.map_err(|error| format!("segment {msn} of {path}: {error}")));
+        self.judge(
+            verdict.map_err(|error| format!("segment {msn} of {path}: {error}\n{segment:?}")),
+        );
     }
 
     fn fetch(&mut self, shard: u16, base: &str, uri: &str) -> Option<Vec<u8>> {

@@ -55,7 +55,7 @@ pub enum Event {
     Adopt(ConnId),
     /// The shell looks for silent peers, the checkers look around.
     Patrol,
-    /// The network clogs somewhere.
+    /// The network clogs somewhere, or the wall clock steps.
     Clog,
 }
 
@@ -344,6 +344,11 @@ impl Sim {
                     let index = world.rng.next_u64();
                     let conn = world.net.clog(index, until);
                     world.note(format_args!("clog {conn:?}"));
+                }
+                if world.faulty && world.plan.wall_steps && world.rng.percent(20) {
+                    let step_us = world.rng.range(0, 8_000_000) as i64 - 4_000_000;
+                    world.wall_step_us += step_us;
+                    world.note(format_args!("the wall clock steps by {step_us} us"));
                 }
                 let pause = world.rng.range(200, 3000) * MS;
                 world.after(pause, Event::Clog);

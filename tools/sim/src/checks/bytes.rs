@@ -28,6 +28,8 @@ struct TrackModel {
     whose: Option<(u16, u16)>,
     last: Option<Stamp>,
     next_msn: Option<u64>,
+    /// Samples after `last` were not looked at.
+    unseen: bool,
     segments: u64,
 }
 
@@ -63,6 +65,13 @@ impl Bytes {
     /// A gap in place of a segment.
     pub fn gap(&mut self, playlist: &str, msn: u64) {
         self.tracks.entry(playlist.to_owned()).or_default().next_msn = Some(msn + 1);
+    }
+
+    /// Segments came and went between two looks: what they held is unknown.
+    pub fn unseen(&mut self, playlist: &str, next_msn: u64) {
+        let track = self.tracks.entry(playlist.to_owned()).or_default();
+        track.next_msn = Some(next_msn);
+        track.unseen = true;
     }
 
     /// Judges the next segment of a track.
@@ -222,6 +231,9 @@ impl TrackModel {
                 end_of(last.session).map_or(0, |(_, end)| end),
             ),
         };
+        if std::mem::take(&mut self.unseen) && from <= to {
+            return Ok(());
+        }
         if from > to && stamp.session == last.session {
             return Err(format!("{stamp:?} after {last:?}"));
         }

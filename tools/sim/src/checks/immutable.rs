@@ -67,16 +67,21 @@ impl Immutable {
         ))
     }
 
-    /// An object was refused.
-    pub fn missing(&self, shard: u16, path: &str, status: u16) -> Result<(), String> {
+    /// An object was refused. It may have left the list since that was given:
+    /// returns the playlist that must not list it now, if one did.
+    pub fn missing(&self, shard: u16, path: &str, status: u16) -> Result<Option<&str>, String> {
         if ![404, 410, 425, 503].contains(&status) {
             return Err(format!("status {status} for an object"));
         }
         let mut lists = self.listed.iter().filter(|((at, _), _)| *at == shard);
-        match lists.find(|(_, paths)| paths.contains(path)) {
-            Some(((_, playlist), _)) => Err(format!("{status} for what {playlist} lists")),
-            None => Ok(()),
-        }
+        let listing = lists.find(|(_, paths)| paths.contains(path));
+        Ok(listing.map(|((_, playlist), _)| playlist.as_str()))
+    }
+
+    /// Whether the newest playlist of a shard lists an object.
+    pub fn lists(&self, shard: u16, playlist: &str, path: &str) -> bool {
+        let paths = self.listed.get(&(shard, playlist.to_owned()));
+        paths.is_some_and(|paths| paths.contains(path))
     }
 
     /// A shard gave a playlist.
@@ -256,6 +261,11 @@ mod tests {
             check.listed(0, "a", "/live/a/v.m3u8", &playlist(5, 7)),
             Ok(())
         );
+        let listing = Ok(Some("/live/a/v.m3u8"));
+        assert_eq!(check.missing(0, "/live/a/s5", 404), listing);
+        assert_eq!(check.missing(0, "/live/a/s6", 404), Ok(None));
+        assert!(check.missing(0, "/live/a/s6", 500).is_err());
+        assert!(check.lists(0, "/live/a/v.m3u8", "/live/a/s5"));
         assert!(
             check
                 .listed(1, "a", "/live/a/v.m3u8", &playlist(5, 8))

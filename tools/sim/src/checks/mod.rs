@@ -35,12 +35,24 @@ pub struct Checks {
     pub immutable: immutable::Immutable,
     /// Blocking reloads are answered in time and truthfully.
     pub reload: reload::Reload,
+    /// Refused objects, to be looked up in the playlist of that moment.
+    pub absent: Vec<Absent>,
     /// Nobody waits for what is there, nor for too long.
     pub parked: parked::Parked,
     /// The newest playlist of each (shard, path), by hash of its text.
     newest: BTreeMap<(u16, String), (u64, Rc<Media>)>,
     /// Target durations by channel, in seconds, and since when they are known.
     targets: BTreeMap<String, (u64, u64)>,
+}
+
+/// An object that was listed once and has been refused.
+pub struct Absent {
+    /// By whom.
+    pub shard: u16,
+    /// What listed it.
+    pub playlist: String,
+    /// Where it was asked for.
+    pub path: String,
 }
 
 /// A path below `/live/`, taken apart.
@@ -139,7 +151,16 @@ impl Checks {
             200 => self.immutable.named(path, body),
             206 | 304 | 416 => Ok(()),
             503 if self.reload.draining => Ok(()),
-            status => self.immutable.missing(exchange.shard, path, status),
+            status => {
+                let listing = self.immutable.missing(exchange.shard, path, status);
+                self.absent
+                    .extend(listing.map_err(context)?.map(|playlist| Absent {
+                        shard: exchange.shard,
+                        playlist: playlist.to_owned(),
+                        path: path.to_owned(),
+                    }));
+                Ok(())
+            }
         }
         .map_err(context)
     }
