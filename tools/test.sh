@@ -4,7 +4,7 @@
 #   tools/test.sh            all of it, players in a browser included
 #   tools/test.sh --quick    all but the browser: the everyday form
 #
-# E2E_SECONDS sets how long each scenario plays (30), E2E_SHOTS a folder for
+# E2E_SECONDS sets how long each scenario plays (60), E2E_SHOTS a folder for
 # screenshots.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,7 +30,7 @@ if command -v node >/dev/null; then step node --test tools/e2e/unit/*.test.js; f
 
 step cargo build --release --locked
 export HEADWATER_BIN=${HEADWATER_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}
-export E2E_SECONDS=${E2E_SECONDS:-30}
+export E2E_SECONDS=${E2E_SECONDS:-60}
 step node --test --test-concurrency=1 tools/e2e/scenarios/*.test.js
 
 echo

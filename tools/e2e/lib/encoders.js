@@ -70,7 +70,7 @@ export const PUSHES = {
     args: (origin, channel) => [
       ...INPUT, '-map', '0:v', '-map', '1:a', ...VIDEO, ...AUDIO,
       '-f', 'dash', '-ldash', '1', '-streaming', '1', '-use_template', '1', '-use_timeline', '0',
-      '-seg_duration', '2', '-frag_type', 'duration', '-frag_duration', '0.2',
+      '-seg_duration', '2', '-frag_type', 'duration', '-frag_duration', '0.5',
       '-window_size', '5', '-extra_window_size', '5', '-remove_at_exit', '1',
       '-write_prft', '1', '-export_side_data', 'prft', '-target_latency', '3',
       '-adaptation_sets', 'id=0,streams=v id=1,streams=a', '-utc_timing_url', `${origin.url}/time`,
