@@ -73,17 +73,29 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The Prometheus text form of all shards' reports.
 pub fn text(reports: &[Report]) -> String {
-    let mut out = String::with_capacity(4096);
-    for (name, kind, help, value) in COUNTERS {
+    let mut out = String::with_capacity(8192);
+    rows(&mut out, reports, &COUNTERS, |report| &report.counters);
+    responses(&mut out, reports);
+    rows(&mut out, reports, &SHELL, |report| &report.shell);
+    channels(&mut out, reports);
+    out
+}
+
+/// One figure a shard, for every row of a table.
+fn rows<T>(out: &mut String, reports: &[Report], table: &[Row<T>], of: fn(&Report) -> &T) {
+    for (name, kind, help, value) in table {
         let _ = writeln!(
             out,
             "# HELP headwater_{name} {help}\n# TYPE headwater_{name} {kind}"
         );
         for report in reports {
-            let (shard, value) = (report.shard, value(&report.counters));
+            let (shard, value) = (report.shard, value(of(report)));
             let _ = writeln!(out, "headwater_{name}{{shard=\"{shard}\"}} {value}");
         }
     }
+}
+
+fn responses(out: &mut String, reports: &[Report]) {
     let _ = writeln!(out, "# HELP headwater_responses_total Responses by class.");
     let _ = writeln!(out, "# TYPE headwater_responses_total counter");
     for report in reports {
@@ -92,29 +104,12 @@ pub fn text(reports: &[Report]) -> String {
             let _ = writeln!(out, "headwater_responses_total{{{labels}}} {count}");
         }
     }
-    for (name, kind, help, value) in SHELL {
-        let _ = writeln!(
-            out,
-            "# HELP headwater_{name} {help}\n# TYPE headwater_{name} {kind}"
-        );
-        for report in reports {
-            let (shard, value) = (report.shard, value(&report.shell));
-            let _ = writeln!(out, "headwater_{name}{{shard=\"{shard}\"}} {value}");
-        }
-    }
-    channels(&mut out, reports);
-    out
 }
 
-/// Name, kind, help and value of a counter.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&Counters) -> u64,
-);
+/// Name, kind, help and value of a figure of one shard.
+type Row<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
-const COUNTERS: [Row; 11] = [
+const COUNTERS: [Row<Counters>; 11] = [
     (
         "requests_total",
         "counter",
@@ -165,15 +160,7 @@ const COUNTERS: [Row; 11] = [
     ),
 ];
 
-/// Name, kind, help and value of a counter of the shell.
-type ShellRow = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&ShellCounters) -> u64,
-);
-
-const SHELL: [ShellRow; 11] = [
+const SHELL: [Row<ShellCounters>; 11] = [
     ("connections", "gauge", "Connections now.", |c| c.open),
     (
         "connections_accepted_total",
