@@ -6,8 +6,8 @@
 //! moof that belongs to it. HTTP chunk boundaries, file names and content types
 //! say nothing here. Payload of mdat is moved, never read.
 //!
-//! A [`Parser`] turns bytes into [`Event`]s; [`resolve`] turns a [`Chunk`] and
-//! the [`Header`] in force into one [`TrackChunk`] a track; [`cut`] splits one.
+//! A [`Parser`] turns bytes into [`Event`]s; [`resolve()`] turns a [`Chunk`] and
+//! the [`Header`] in force into one [`TrackChunk`] a track; [`cut()`] splits one.
 
 use bytes::Bytes;
 use smallvec::SmallVec;

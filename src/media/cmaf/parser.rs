@@ -380,7 +380,7 @@ impl Parser {
 
 /// Bytes from the start of a chunk to the end of its last sample, as far as
 /// they can be known without the header's defaults. Offsets that no chunk can
-/// have are left for [`super::resolve`] to refuse.
+/// have are left for [`super::resolve()`] to refuse.
 fn needed_bytes(chunk: &Chunk) -> usize {
     let places = moof::places(&chunk.fragments, chunk.moof_at, |index| {
         chunk.fragments[index].size

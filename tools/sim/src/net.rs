@@ -29,7 +29,7 @@ pub enum Cut {
     Random,
     /// Up to 16 bytes.
     Small,
-    /// One by one, for the first [`SINGLE_BYTES_MAX`] of a write.
+    /// One by one, for the first `SINGLE_BYTES_MAX` of a write.
     Single,
 }
 
