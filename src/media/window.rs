@@ -92,6 +92,9 @@ pub struct Edge {
     pub part: u64,
 }
 
+/// More segments than a manifest lists parts of.
+const RECENT_SEGMENTS: usize = 32;
+
 /// The readers' view of one track.
 #[derive(Clone, Debug)]
 pub struct Window {
@@ -246,27 +249,32 @@ impl Window {
     }
 
     /// A part that can be fetched, of whole segments and of the open one.
+    ///
+    /// Numbers rise from segment to segment, save for an empty gap that stands
+    /// for a break and may be numbered ahead of the parts behind it. So the
+    /// newest segments, the only ones whose parts are listed, are looked through
+    /// one by one, and older ones by bisection.
     pub fn part(&self, number: u64) -> Option<&Arc<Part>> {
-        let find = |segment: &Arc<Segment>| {
+        fn find(segment: &Arc<Segment>, number: u64) -> Option<&Arc<Part>> {
             let index = segment
                 .parts
                 .binary_search_by_key(&number, |part| part.number)
                 .ok()?;
-            Some(index)
-        };
-        if let Some(open) = &self.open
-            && open.parts.first().is_some_and(|part| part.number <= number)
-        {
-            return find(open).map(|index| &open.parts[index]);
+            Some(&segment.parts[index])
         }
-        let after = self.segments.partition_point(|segment| {
-            segment
-                .parts
-                .first()
-                .is_none_or(|part| part.number <= number)
-        });
-        let segment = self.segments.get(after.checked_sub(1)?)?;
-        find(segment).map(|index| &segment.parts[index])
+        let newest = self.open.iter().chain(self.segments.iter().rev());
+        let recent = newest
+            .take(RECENT_SEGMENTS)
+            .find_map(|segment| find(segment, number));
+        recent.or_else(|| {
+            let after = self.segments.partition_point(|segment| {
+                segment
+                    .parts
+                    .first()
+                    .is_none_or(|part| part.number <= number)
+            });
+            find(self.segments.get(after.checked_sub(1)?)?, number)
+        })
     }
 
     /// Oldest number of a part that can be fetched.
