@@ -16,6 +16,7 @@ use io_support::Stage;
 
 #[test]
 fn no_wake_up_is_lost() {
+    cores_begin_on_a_busy_host(4);
     // A turn that does not wait in the kernel parks whenever nothing is there.
     for wait_us in [0, 100] {
         let stage = Stage::start(
@@ -34,6 +35,15 @@ fn no_wake_up_is_lost() {
         let seen = stage.end();
         assert!(seen.counter(|c| c.parks) > 1_000, "it slept: {seen:?}");
     }
+}
+
+/// An executor can park before its first task as well.
+fn cores_begin_on_a_busy_host(times: usize) {
+    let busy = Burners::start(4);
+    for _ in 0..times {
+        Stage::start(2, Tuning::default()).end();
+    }
+    drop(busy);
 }
 
 /// A request after each of many pauses, from none to longer than a turn waits.

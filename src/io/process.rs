@@ -18,7 +18,7 @@ use crate::io::error::Error;
 use crate::io::listener;
 use crate::io::mailroom::{Desk, Mailroom, Stop};
 use crate::io::ring::{Ring, doorbell};
-use crate::io::watch::{Pulse, watch};
+use crate::io::watch::{LOOK, Pulse, interrupt_all, watch};
 use crate::limits::{
     CORE_CONNECTIONS_MAX, CORES_MAX, DESCRIPTORS_RESERVED, IDLE_ENCODER_MS_MAX, IDLE_PLAYER_MS_MAX,
     LINGER_MS_MAX, REQUEST_HEAD_MS_MAX, SEND_STALL_MS_MAX, UPLOAD_SILENT_MS_MAX,
@@ -227,7 +227,16 @@ impl Server {
 
     /// Waits until all cores have begun; when one has not, stops the others.
     fn began(self, reports: &mpsc::Receiver<Result<(), Error>>) -> Result<Self, Error> {
-        let fault = self.cores.iter().find_map(|_| match reports.recv() {
+        let report = || {
+            loop {
+                match reports.recv_timeout(LOOK) {
+                    // It may have parked before its first task.
+                    Err(mpsc::RecvTimeoutError::Timeout) => interrupt_all(),
+                    other => break other,
+                }
+            }
+        };
+        let fault = self.cores.iter().find_map(|_| match report() {
             Ok(report) => report.err(),
             // It ended before it came to report; joining it says why.
             Err(_) => Some(Error::Options("an executor ended before it began")),
@@ -307,6 +316,7 @@ async fn core_main<C: Core, F: Fn(Identity) -> C>(
     // and be started again.
     let mut fall = Fall(Some(launch.room.clone()));
     let pulse = launch.pulses[usize::from(id.0)].clone();
+    pulse.begin();
     let driver = match assemble(&launch, id, sockets, make, pulse.clone()) {
         Ok(driver) => driver,
         Err(error) => {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const HEARTBEAT: Duration = Duration::from_millis(4);
 /// Between two looks at them; longer than a few beats, so that a healthy core is
 /// left alone.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// Ignored unless handled, and of no other use here.
 const SIGNAL: libc::c_int = libc::SIGURG;
 
@@ -33,11 +33,15 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// Beats for ever, on the core's executor.
-    pub(crate) async fn beat(self: Arc<Self>) {
+    /// The calling thread is the core's: it is watched from here on.
+    pub(crate) fn begin(&self) {
         // SAFETY: asks for a number.
         self.thread
             .store(unsafe { libc::gettid() }, Ordering::Relaxed);
+    }
+
+    /// Beats for ever, on the core's executor.
+    pub(crate) async fn beat(self: Arc<Self>) {
         loop {
             let before = Instant::now();
             glommio::timer::sleep(HEARTBEAT).await;
@@ -67,12 +71,34 @@ impl Pulse {
         let thread = self.thread.load(Ordering::Relaxed);
         if thread != 0 {
             self.rescues.fetch_add(1, Ordering::Relaxed);
-            // SAFETY: a signal whose handler does nothing; a thread that is gone
-            // is an error that changes nothing.
-            unsafe {
-                libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL);
-            }
+            interrupt(thread);
         }
+    }
+}
+
+/// Interrupts every thread of the process: an executor that parks before its
+/// first task has no pulse yet.
+pub(crate) fn interrupt_all() {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return;
+    };
+    for thread in threads.flatten() {
+        if let Some(thread) = thread
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        {
+            interrupt(thread);
+        }
+    }
+}
+
+/// Ends the system call that a thread of this process waits in.
+fn interrupt(thread: i32) {
+    // SAFETY: a signal whose handler does nothing; a thread that is gone is an
+    // error that changes nothing.
+    unsafe {
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL);
     }
 }
 
@@ -131,10 +157,7 @@ mod tests {
     fn a_core_without_a_pulse_is_woken_from_its_system_call() {
         let pulse = Arc::new(Pulse::default());
         watch(std::slice::from_ref(&pulse)).expect("a thread");
-        // SAFETY: asks for a number.
-        pulse
-            .thread
-            .store(unsafe { libc::gettid() }, Ordering::Relaxed);
+        pulse.begin();
         let began = Instant::now();
         let mut fd = libc::pollfd {
             fd: -1,
