@@ -141,6 +141,52 @@ fn tracks_that_restart_seconds_apart_count_alike() {
 }
 
 #[test]
+fn breaks_a_track_had_no_media_for_come_before_its_parts() {
+    let mut script = Script::live();
+    let (mut video, mut audio) = (Source::video(), Source::audio());
+    // Chunks of sound hold several parts, so these are made all at once.
+    audio.cadence.chunk = 90;
+    script.connect(&mut video);
+    script.connect(&mut audio);
+    script.run(&mut [&mut video, &mut audio], 21_000);
+    // Twice within one chunk of sound.
+    for height in [720, 1080] {
+        script.pass(1_500);
+        video.made = video.made.next_multiple_of(50);
+        video.spec.height = height;
+        video.header = video.spec.header();
+        script.connect(&mut video);
+        script.run(&mut [&mut video], 1_000);
+    }
+    script.run(&mut [&mut video, &mut audio], 20_000);
+    assert_eq!(breaks(&script, "v"), (2, 2));
+    assert_eq!(breaks(&script, "a"), (2, 2));
+}
+
+#[test]
+fn a_restart_that_brings_no_keyframe_leaves_the_next_one_free() {
+    let mut script = Script::live();
+    let mut video = Source::video();
+    script.connect(&mut video);
+    script.run(&mut [&mut video], 21_000);
+    // The clock is reset in a group of pictures, and then again before a
+    // keyframe has come: the second start must not be held against the first.
+    script.pass(1_500);
+    video.start = 400 * 90_000;
+    video.made = 1_001;
+    video.cadence.gop = u64::MAX;
+    script.connect(&mut video);
+    script.run(&mut [&mut video], 1_000);
+    script.pass(1_500);
+    video.start = 0;
+    video.cadence.gop = 50;
+    restart(&mut script, &mut video, 360);
+    let before = script.told("v").whole.len();
+    script.run(&mut [&mut video], 20_000);
+    assert!(script.told("v").whole.len() >= before + 8, "media goes on");
+}
+
+#[test]
 fn a_new_header_without_a_reset_is_one_break() {
     let mut script = Script::live();
     let (mut video, mut audio) = (Source::video(), Source::audio());

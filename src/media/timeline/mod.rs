@@ -86,8 +86,8 @@ pub(crate) struct Timeline {
     last_accepted: Mono,
     /// Number of the era of the newest accepted chunk.
     placed: u64,
-    /// The clock was reset, and nothing has been accepted since.
-    entering: bool,
+    /// The session that reset the clock, while nothing of it was accepted.
+    entering: Option<Session>,
     /// The header changed, and nothing has been accepted since.
     reconfigured: bool,
     /// Decode time after a chunk that was refused for its time: if the next
@@ -118,7 +118,7 @@ impl Timeline {
             source: Session::default(),
             last_accepted: Mono::default(),
             placed: 0,
-            entering: false,
+            entering: None,
             reconfigured: false,
             refused_end: None,
             wants_sync: true,
@@ -159,7 +159,7 @@ impl Timeline {
                 let own_end = self.end().unwrap_or_default();
                 let era = clock.reset(self.placed, &arrival, own_end, published_end);
                 self.break_into(era, out);
-                self.entering = true;
+                self.entering = Some(incoming.session);
                 let start = self.place(era, incoming.chunk.decode_time);
                 if let Lie::Ignored(how) = self.lie(now, start, &incoming) {
                     return Ok(how);
@@ -247,7 +247,7 @@ impl Timeline {
             clock.confirm(era.number);
         }
         self.wants_sync = false;
-        self.entering = false;
+        self.entering = None;
         self.refused_end = None;
         self.placed = era.number;
         self.source = incoming.session;
@@ -298,8 +298,12 @@ impl Timeline {
         if self.absorbs(end, start, &incoming.chunk) {
             return Lie::Next;
         }
-        if self.entering {
-            // What an era brings before the end of the last one is left out.
+        if self
+            .entering
+            .is_some_and(|entered| incoming.session <= entered)
+        {
+            // What an era brings before the end of the last one is left out,
+            // unless the encoder starts anew before it came to its end.
             return if start >= end {
                 Lie::Next
             } else {

@@ -175,9 +175,14 @@ impl PartBuilder {
         self.ticks == 0
     }
 
+    /// No part gets a number below `least` any more.
+    pub(super) fn number_from(&mut self, least: u64) {
+        self.next_number = self.next_number.max(Some(least));
+    }
+
     /// Parts without media for `start..start + ticks`, none over the target; at
-    /// least one.
-    pub(super) fn gap(&mut self, start: i64, ticks: u64) -> Vec<Arc<Part>> {
+    /// least one, whose number is `number` if that is kept free for it.
+    pub(super) fn gap(&mut self, start: i64, ticks: u64, number: Option<u64>) -> Vec<Arc<Part>> {
         assert!(
             self.ticks == 0 || ticks == 0,
             "a gap that lasts follows a closed part"
@@ -188,7 +193,7 @@ impl PartBuilder {
             let start = start + (index * longest) as i64;
             let ticks = longest.min(ticks - index * longest);
             Arc::new(Part {
-                number: self.take_number(start, start + ticks as i64),
+                number: number.unwrap_or_else(|| self.take_number(start, start + ticks as i64)),
                 start_ticks: start,
                 duration_ticks: ticks,
                 independent: false,

@@ -1,5 +1,7 @@
 //! Parts to segments: where a segment ends, its number and its date.
 
+use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
 
 use crate::media::channel::{Change, Targets};
@@ -191,8 +193,8 @@ impl Segmenter {
                 (at + step).min(to)
             };
             let end = end.min(at + self.longest());
-            self.begin(clock, header, at, 0, out);
-            let parts = self.parts.gap(at, (end - at) as u64);
+            self.begin(clock, header, (at, 0), None, out);
+            let parts = self.parts.gap(at, (end - at) as u64, None);
             let open = self.open.as_mut().expect("just begun");
             open.gap = true;
             open.duration_ticks = (end - at) as u64;
@@ -287,7 +289,7 @@ impl Segmenter {
             }
             self.foreseen = false;
             self.shift = chunk.chunk.presentation_shift - header.track.edit_shift_ticks;
-            self.begin(clock, header, chunk.start, self.shift, out);
+            self.begin(clock, header, (chunk.start, self.shift), None, out);
         }
         let (end, step) = (chunk.end(), chunk.chunk.duration);
         let mut made = Vec::new();
@@ -322,13 +324,21 @@ impl Segmenter {
         made: Vec<Arc<Part>>,
         out: &mut Output,
     ) {
-        let mut made = made.into_iter().peekable();
-        while let Some(part) = made.next() {
-            let following = made.peek().map(|part| part.number);
-            let end = part.start_ticks + part.duration_ticks as i64;
+        let mut made = VecDeque::from(made);
+        while let Some(mut part) = made.pop_front() {
             if self.open.is_none() {
-                self.begin(clock, header, part.start_ticks, self.shift, out);
+                let first = part.number;
+                self.make_room(iter::once(&mut part).chain(&mut made));
+                self.begin(
+                    clock,
+                    header,
+                    (part.start_ticks, self.shift),
+                    Some(first),
+                    out,
+                );
             }
+            let following = made.front().map(|part| part.number);
+            let end = part.start_ticks + part.duration_ticks as i64;
             let open = self.open.as_ref().expect("just begun");
             let half = part.duration_ticks as i64 / 2;
             let next = end - open.start_ticks + part.duration_ticks as i64;
@@ -343,8 +353,32 @@ impl Segmenter {
         if self.open.is_none()
             && let Some(start) = self.parts.start()
         {
-            self.begin(clock, header, start, self.shift, out);
+            self.begin(clock, header, (start, self.shift), None, out);
         }
+    }
+
+    /// Renumbers parts that are made, so that the empty gaps that the next
+    /// segment will begin with have numbers before them.
+    fn make_room<'a>(&mut self, made: impl Iterator<Item = &'a mut Arc<Part>>) {
+        let owed = self
+            .pending_break
+            .unwrap_or(self.breaks)
+            .saturating_sub(self.breaks + 1);
+        if owed == 0 || self.next_msn.is_none() {
+            return;
+        }
+        let mut least = 0;
+        for part in made {
+            let part = Arc::make_mut(part);
+            let room = if least == 0 {
+                part.number + owed
+            } else {
+                least
+            };
+            part.number = part.number.max(room);
+            least = part.number + 1;
+        }
+        self.parts.number_from(least);
     }
 
     /// What is known, after media up to `end`, of the end of the open segment.
@@ -422,13 +456,14 @@ impl Segmenter {
     }
 
     /// Opens the segment that starts at decode time `start`, shown `shift`
-    /// ticks later.
+    /// ticks later. Where its parts are made, numbers from `first` on are free
+    /// for the breaks before it.
     fn begin(
         &mut self,
         clock: &Clock,
         header: &Arc<HeaderObject>,
-        start: i64,
-        shift: i64,
+        (start, shift): (i64, i64),
+        first: Option<u64>,
         out: &mut Output,
     ) {
         assert!(self.open.is_none(), "one segment is open at a time");
@@ -439,12 +474,14 @@ impl Segmenter {
         let number = self.pending_break.take().unwrap_or(self.breaks);
         // Breaks that this track had no media for still count: one empty gap
         // segment for each keeps the discontinuity numbers of all tracks equal.
-        let first = self.next_msn.is_none();
-        while !first && self.breaks + 1 < number {
+        let opening = self.next_msn.is_none();
+        let mut first = first;
+        while !opening && self.breaks + 1 < number {
             self.breaks += 1;
             let gap = self.segment(clock, header, msn, (start, 0), true);
-            let parts = self.parts.gap(start, 0);
-            let next_part = self.parts.number_at(start);
+            let parts = self.parts.gap(start, 0, first);
+            first = first.map(|number| number + 1);
+            let next_part = first.unwrap_or_else(|| self.parts.number_at(start));
             let segment = Arc::new(Segment {
                 gap: true,
                 parts,
@@ -459,7 +496,13 @@ impl Segmenter {
         }
         let discontinuity = number > self.breaks;
         self.breaks = number;
-        self.open = Some(self.segment(clock, header, msn, (start, shift), discontinuity && !first));
+        self.open = Some(self.segment(
+            clock,
+            header,
+            msn,
+            (start, shift),
+            discontinuity && !opening,
+        ));
         self.next_msn = Some(msn + 1);
     }
 

@@ -58,9 +58,14 @@ pub fn run(seed: u64, aloud: bool) -> Outcome {
     };
     populate(&mut sim);
     sim.run(plan.safety_ns);
-    heal(&mut sim);
+    if sim.world.failure.is_none() {
+        heal(&mut sim);
+    }
     if sim.world.failure.is_none() {
         finish(&mut sim);
+    }
+    if sim.world.failure.is_some() {
+        note_complaints(&mut sim.world);
     }
     let world = &sim.world;
     let failure = world
@@ -74,6 +79,17 @@ pub fn run(seed: u64, aloud: bool) -> Outcome {
         lines,
         segments: world.checks.bytes.segments(),
         failure,
+    }
+}
+
+/// What the origin has to say about the encoders, to be read with a failure.
+fn note_complaints(world: &mut World) {
+    let reports = world.gather();
+    for channel in reports.values().flat_map(|report| &report.channels) {
+        for track in &channel.tracks {
+            let (name, state) = (&channel.name, &channel.state);
+            world.note(format_args!("{name} is {state}: {track:?}"));
+        }
     }
 }
 

@@ -5,6 +5,10 @@ use crate::agents::encoder::{Encoder, RESET_LOSS_NS, START};
 use crate::plan::{Fault, Mode};
 use crate::world::{Event, MS, SECOND, World};
 
+/// Two connections of one track count as two encoders until one has been silent
+/// for a second; then a keyframe is due.
+const BESIDE_NS: u64 = 5 * SECOND;
+
 impl Encoder {
     pub(super) fn due_fault(&mut self, world: &World, index: usize) -> Option<Fault> {
         let (at, fault) = *self.faults.first()?;
@@ -28,6 +32,7 @@ impl Encoder {
             Fault::NeverEnd => {
                 // The connection stays open and silent; a new one takes over.
                 self.excuse_around(world, index, 0);
+                self.excuse_burst(world, index);
                 self.uplinks[index].abandon();
             }
             Fault::Duplicate => self.duplicate(world, index),
@@ -97,7 +102,7 @@ impl Encoder {
 
     /// Excuses what was sent in the last `back_ns`, the group of pictures that
     /// began before it, and what comes up to the end of the next one.
-    pub(super) fn excuse_around(&mut self, world: &mut World, index: usize, back_ns: u64) {
+    pub(super) fn excuse_around(&self, world: &mut World, index: usize, back_ns: u64) {
         let segment_ns = self.plan.grid.ns(self.plan.grid.segment_frames);
         for run in &self.uplinks[index].runs {
             let sample_ns = run.captured(0) - run.start_ns;
@@ -108,6 +113,16 @@ impl Encoder {
                 .ledger
                 .excuse(self.channel, run.index, from, run.next + 2 * segment);
         }
+    }
+
+    /// Excuses what is made up for at once on a new connection: while the old
+    /// one still delivers, the two look like encoders beside each other.
+    fn excuse_burst(&self, world: &mut World, index: usize) {
+        for run in &self.uplinks[index].runs {
+            let to = run.reached(world.now + BESIDE_NS).max(run.next);
+            world.ledger.excuse(self.channel, run.index, run.next, to);
+        }
+        self.excuse_around(world, index, 0);
     }
 
     /// Leaves out all samples captured before a moment, up to a chunk's start.
@@ -142,6 +157,7 @@ impl Encoder {
         reset: bool,
     ) {
         self.excuse_around(world, index, RESET_LOSS_NS);
+        self.excuse_burst(world, index);
         if mid_box {
             let bytes = self.peek_chunk(index);
             let cut = world.rng.range(1, bytes.len() as u64 - 1) as usize;
