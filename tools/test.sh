@@ -28,6 +28,8 @@ step env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-p
 if command -v node >/dev/null; then step node --test tools/e2e/unit/*.test.js; fi
 [ $quick = no ] || { echo; echo "== all well, browser left out"; exit 0; }
 
+step tools/sim/canary.sh --locked
+
 step cargo build --release --locked
 export HEADWATER_BIN=${HEADWATER_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}
 export E2E_SECONDS=${E2E_SECONDS:-60}

@@ -11,7 +11,7 @@ import { assertFlawless, Table } from '../lib/verdict.js';
 
 const SECONDS = Number(process.env.E2E_SECONDS ?? 60);
 /** Encoders and players that share the machine at once. */
-const AT_ONCE = Number(process.env.E2E_AT_ONCE ?? 3);
+const AT_ONCE = Number(process.env.E2E_AT_ONCE ?? 2);
 
 describe('ffmpeg', { concurrency: AT_ONCE }, () => {
   const table = new Table(`hls.js behind ffmpeg, ${SECONDS} s each, ${AT_ONCE} at once`);
