@@ -1,5 +1,7 @@
 //! Where log lines go: standard error, as text or JSON.
 
+use std::io::IsTerminal;
+
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +27,7 @@ impl LogArgs {
     pub(super) fn start(&self) -> Result<(), String> {
         let filter = EnvFilter::try_new(&self.log).map_err(|error| format!("--log: {error}"))?;
         let lines = tracing_subscriber::fmt()
+            .with_ansi(std::io::stderr().is_terminal())
             .with_env_filter(filter)
             .with_writer(std::io::stderr);
         match self.log_format {

@@ -11,6 +11,7 @@ pub(super) fn run(json: bool, files: &[PathBuf]) -> Result<(), String> {
     for path in files {
         let say = |error: std::io::Error| format!("{}: {error}", path.display());
         let mut file = File::open(path).map_err(say)?;
+        probe.begin(&path.display().to_string());
         let mut block = vec![0; 64 * 1024];
         loop {
             let read = file.read(&mut block).map_err(say)?;
@@ -27,5 +28,8 @@ pub(super) fn run(json: bool, files: &[PathBuf]) -> Result<(), String> {
     } else {
         print!("{report}");
     }
-    Ok(())
+    match report.bodies.iter().find(|body| body.error.is_some()) {
+        Some(body) => Err(format!("{} was not read to its end", body.name)),
+        None => Ok(()),
+    }
 }

@@ -3,8 +3,9 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { freePort, Process, until } from './process.js';
+import { freePort, Process, sleep, until } from './process.js';
 
+const SETTLE_MS = 6_000;
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 export const BINARY = process.env.HEADWATER_BIN ?? `${root}target/release/headwater`;
 
@@ -39,6 +40,9 @@ export class Origin {
       const text = response.ok ? await response.text() : '';
       return (text.match(/\.m3u8/g) ?? []).length >= playlists;
     });
+    // A channel of one segment is no place to judge steady playing from: let
+    // the playlists fill, and the encoder's start be over.
+    await sleep(SETTLE_MS);
   }
 
   async stop() {
