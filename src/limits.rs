@@ -101,6 +101,9 @@ pub const CORE_CONNECTIONS_MAX: usize = 1 << 20;
 pub const CORE_PARKED_MAX: usize = 1 << 19;
 /// Requests parked on one channel on one core; overflow is 503.
 pub const CHANNEL_PARKED_MAX: usize = 1 << 18;
+/// Requests of one channel on one core that came before there was anything to
+/// serve; overflow is 503.
+pub const CHANNEL_EARLY_MAX: usize = 10_000;
 /// Letters under way from one core to another. A mirror that falls further
 /// behind is marked stale and gets a snapshot later.
 pub const MAILBOX_LETTERS_MAX: usize = 4096;
@@ -143,7 +146,3 @@ const _: () = assert!(SEND_BURST_BYTES_MAX <= TURN_SEND_BYTES_MAX);
 const _: () = assert!(DRAIN_GRACE_MS * 2 <= DRAIN_MS_MAX);
 const _: () = assert!(IDLE_ENCODER_MS_MAX > IDLE_PLAYER_MS_MAX);
 const _: () = assert!(HEADERLESS_BYTES_MAX <= PRIMING_BYTES_MAX);
-
-/// Requests of one channel on one core that came before there was anything to
-/// serve; overflow is 503.
-pub const CHANNEL_EARLY_MAX: usize = 10_000;

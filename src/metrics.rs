@@ -60,6 +60,9 @@ pub struct ShellCounters {
     pub turns: u64,
     /// Times the driver waited through the executor.
     pub parks: u64,
+    /// Answers made by connections themselves, by class: broken framing, heads
+    /// that never became whole.
+    pub refusals: [u64; 5],
     /// Connections dropped because the peer was too slow or silent.
     pub timed_out: u64,
     /// The latest a heartbeat came, in microseconds.
@@ -99,7 +102,9 @@ fn responses(out: &mut String, reports: &[Report]) {
     let _ = writeln!(out, "# HELP headwater_responses_total Responses by class.");
     let _ = writeln!(out, "# TYPE headwater_responses_total counter");
     for report in reports {
-        for (class, count) in (1..).zip(report.counters.responses) {
+        let refusals = report.shell.refusals;
+        let both = report.counters.responses.iter().zip(refusals);
+        for (class, count) in (1..).zip(both.map(|(core, shell)| core + shell)) {
             let labels = format!("shard=\"{}\",class=\"{class}xx\"", report.shard);
             let _ = writeln!(out, "headwater_responses_total{{{labels}}} {count}");
         }

@@ -76,6 +76,23 @@ fn vanish_in_a_head(stage: &Stage) {
     vanish(stage, 0, |client| client.send(b"GET /small HTT"));
 }
 
+#[test]
+fn what_a_connection_refuses_itself_is_counted() {
+    let stage = Stage::start(1, Tuning::default());
+    let refusals = |class: usize| stage.seen.counter(move |c| c.refusals[class]);
+    assert_eq!((refusals(3), refusals(4)), (0, 0));
+    let mut client = stage.connect();
+    client.send(b"GET / HTTP/1.1\r\nno colon\r\n\r\n");
+    assert_eq!(client.answer().status, 400);
+    let mut client = stage.connect();
+    client.send(b"GET / HTTP/2.0\r\nHost: x\r\n\r\n");
+    assert_eq!(client.answer().status, 505);
+    stage.seen.wait("both are counted", |seen| {
+        seen.counter(|c| c.refusals[3]) == 1 && seen.counter(|c| c.refusals[4]) == 1
+    });
+    stage.end();
+}
+
 fn vanish_in_a_body(stage: &Stage) {
     vanish(stage, 1, |client| {
         client.send(b"PUT /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");

@@ -6,11 +6,11 @@ use crate::cli::serve;
 use crate::config::{Config, RawConfig, RawIngest, RawLive, RawServer};
 
 pub(super) fn run(path: &Path) -> Result<(), String> {
-    let raw = serve::read(path)?;
-    let config = Config::resolve(&raw).map_err(|error| format!("{}: {error}", path.display()))?;
-    let text = toml::to_string(&resolved(&config, &raw)).map_err(|error| error.to_string())?;
-    print!("{text}");
-    Ok(())
+    let file = serve::File::read(path)?;
+    let raw = &file.raw;
+    let config = Config::resolve(raw).map_err(|error| file.say(&error))?;
+    let text = toml::to_string(&resolved(&config, raw)).map_err(|error| error.to_string())?;
+    super::print(&text)
 }
 
 /// The configuration with every key written out; a token is not shown.

@@ -7,6 +7,7 @@ mod log;
 mod probe;
 mod serve;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -127,6 +128,14 @@ impl ServeArgs {
                 open: self.ingest_open,
             },
         }
+    }
+}
+
+/// Prints a result. A reader that has seen enough, `head` for one, is no fault.
+fn print(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 

@@ -24,9 +24,9 @@ pub(super) fn run(json: bool, files: &[PathBuf]) -> Result<(), String> {
     let report = probe.finish();
     if json {
         let text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-        println!("{text}");
+        super::print(&format!("{text}\n"))?;
     } else {
-        print!("{report}");
+        super::print(&report.to_string())?;
     }
     match report.bodies.iter().find(|body| body.error.is_some()) {
         Some(body) => Err(format!("{} was not read to its end", body.name)),

@@ -43,6 +43,29 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    /// The line of a file on which the key stands, from 1; `None` when the
+    /// file doesn't set it.
+    pub fn line_in(&self, text: &str) -> Option<usize> {
+        let (table, key) = self.key.split_once('.')?;
+        let header = format!("[{table}]");
+        let mut inside = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.starts_with('[') {
+                inside = line.starts_with(&header);
+            } else if inside
+                && line
+                    .strip_prefix(key)
+                    .is_some_and(|rest| rest.trim_start().starts_with('='))
+            {
+                return Some(number);
+            }
+        }
+        None
+    }
+}
+
 impl Config {
     /// Resolves what was written; what was not has its default.
     pub fn resolve(raw: &RawConfig) -> Result<Self, ConfigError> {
@@ -213,6 +236,15 @@ mod tests {
             let said = resolve(text).expect_err(text);
             assert!(said.contains(want), "{text:?} gives {said:?}");
         }
+    }
+
+    #[test]
+    fn the_line_of_a_wrong_key_is_found() {
+        let text = "[server]\n[live] # all of them\npart_ms = 100\n window_s = 5\n";
+        let raw = RawConfig::parse(text).expect("it is TOML");
+        let error = Config::resolve(&raw).expect_err("too short");
+        assert_eq!(error.line_in(text), Some(4));
+        assert_eq!(error.line_in("[ingest]\nwindow_s = 5\n"), None);
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub enum Route<'a> {
         /// `/`, `/player.js` and so on.
         path: &'a str,
     },
+    /// `/ingest/` with what can't be the name of a channel.
+    BadChannelName,
     /// Nothing here.
     Unknown,
     /// A path that tries to leave its root, or has bytes no name can have.
@@ -91,7 +93,7 @@ impl<'a> Route<'a> {
                     query,
                 }
             } else {
-                Self::Unknown
+                Self::BadChannelName
             };
         }
         match path {
@@ -404,8 +406,9 @@ mod tests {
             ingest("news", "Streams%28v%29", ""),
         );
         check("/ingest/news/-1024.m4s", ingest("news", "-1024.m4s", ""));
-        check("/ingest/", Route::Unknown);
-        check("/ingest//a", Route::Unknown);
+        check("/ingest/", Route::BadChannelName);
+        check("/ingest//a", Route::BadChannelName);
+        check("/ingest/a%20b/v.cmfv", Route::BadChannelName);
     }
 
     #[test]

@@ -14,6 +14,10 @@ use crate::limits;
 /// The name of a track whose upload has no name of its own.
 const UNNAMED: &str = "main";
 
+/// Characters of a name that an upload may give its track: a muxed one adds to
+/// it.
+const TRACK_CHARS_MAX: usize = limits::NAME_BYTES_MAX - 8;
+
 /// What a path says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UploadName {
@@ -31,6 +35,8 @@ pub enum UploadName {
     Root,
     /// A path that tries to leave the publishing point.
     Forbidden,
+    /// What can't be a name, and why.
+    Malformed(&'static str),
 }
 
 impl UploadName {
@@ -43,11 +49,10 @@ impl UploadName {
         if steps.iter().any(|step| matches!(*step, "." | "..")) {
             return Self::Forbidden;
         }
-        if let Some(name) = streams(&steps) {
-            return Self::Media {
-                track: track_name(stem(name).0),
-                one_segment: false,
-            };
+        match streams(&steps) {
+            Some(Ok(name)) => return Self::media(stem(name).0, false),
+            Some(Err(why)) => return Self::Malformed(why),
+            None => {}
         }
         let Some(file) = steps.pop() else {
             return Self::Root;
@@ -58,11 +63,7 @@ impl UploadName {
         }
         let is_cmaf = matches!(extension, "cmfv" | "cmfa" | "cmft" | "cmfm");
         if steps.is_empty() && (is_cmaf || matches!(extension, "mp4" | "m4v" | "m4a" | "fmp4")) {
-            let track = track_name(without_init(stem).unwrap_or(stem));
-            return Self::Media {
-                track,
-                one_segment: false,
-            };
+            return Self::media(without_init(stem).unwrap_or(stem), false);
         }
         let directory = steps.join("-");
         let (own, one_segment) = match (without_init(stem), without_number(stem)) {
@@ -75,8 +76,16 @@ impl UploadName {
             (false, _) => format!("{directory}-{own}"),
             (true, _) => own.to_owned(),
         };
+        Self::media(&track, one_segment)
+    }
+
+    fn media(wanted: &str, one_segment: bool) -> Self {
+        if wanted.chars().count() > TRACK_CHARS_MAX {
+            // Cut short, two names could become one.
+            return Self::Malformed("the name of the track has more than 56 characters");
+        }
         Self::Media {
-            track: track_name(&track),
+            track: track_name(wanted),
             one_segment,
         }
     }
@@ -109,8 +118,13 @@ fn decode(path: &str) -> Option<String> {
 }
 
 /// The name inside `Streams(...)`, which is the last step.
-fn streams<'a>(steps: &[&'a str]) -> Option<&'a str> {
-    steps.last()?.strip_prefix("Streams(")?.strip_suffix(')')
+fn streams<'a>(steps: &[&'a str]) -> Option<Result<&'a str, &'static str>> {
+    let name = steps.last()?.strip_prefix("Streams(")?;
+    Some(match name.strip_suffix(')') {
+        None => Err("Streams( has no closing bracket"),
+        Some("") => Err("Streams() names no track"),
+        Some(name) => Ok(name),
+    })
 }
 
 fn stem(file: &str) -> (&str, &str) {
@@ -160,7 +174,7 @@ pub fn track_name(wanted: &str) -> String {
     let name: String = wanted
         .chars()
         .map(|c| if allowed(c) { c } else { '-' })
-        .take(limits::NAME_BYTES_MAX - 8)
+        .take(TRACK_CHARS_MAX)
         .collect();
     match name.trim_matches('.') {
         "" => UNNAMED.to_owned(),
@@ -219,6 +233,18 @@ mod tests {
         ] {
             assert_eq!(UploadName::parse(path), UploadName::Forbidden, "{path}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_is_refused() {
+        let long = "x".repeat(TRACK_CHARS_MAX + 1);
+        for path in ["Streams(", "Streams(v.cmfv", "Streams()", &long] {
+            assert!(
+                matches!(UploadName::parse(path), UploadName::Malformed(_)),
+                "{path}"
+            );
+        }
+        assert_eq!(UploadName::parse(&long[1..]), media(&long[1..], false));
     }
 
     #[test]

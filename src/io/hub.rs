@@ -378,6 +378,7 @@ impl<C: Core> Hub<C> {
         let slot = self.slots.at(index);
         if slot.stage == Stage::Open {
             slot.last = true;
+            self.counters.refusals[usize::from(reply.status / 100 - 1)] += 1;
             self.owe(index, reply.first);
             for piece in reply.rest.pieces() {
                 self.owe(index, piece.clone());

@@ -65,6 +65,10 @@ impl Shard {
             Route::Forbidden => self
                 .desk
                 .text(exchange, 403, "the path leaves its root", wall),
+            Route::BadChannelName => {
+                let why = "a channel's name is 1 to 64 of A-Z a-z 0-9 . _ ~ -";
+                self.desk.text(exchange, 400, why, wall);
+            }
             _ => self.desk.text(exchange, 404, "nothing here", wall),
         }
     }

@@ -240,7 +240,11 @@ impl Shard {
             return self.ingest(now, exchange, request, (channel, path, query));
         }
         let readable = matches!(request.method, Method::Get | Method::Head);
-        if !readable && !matches!(route, Route::Forbidden) {
+        let nowhere = matches!(
+            route,
+            Route::Forbidden | Route::Unknown | Route::BadChannelName
+        );
+        if !readable && !nowhere {
             let allow = "GET, HEAD, OPTIONS";
             let reply = Reply::method_not_allowed(allow, now.wall);
             return self.desk.respond(exchange, Rc::new(reply));

@@ -160,13 +160,19 @@ impl Reader {
                     deadline: now.mono.plus_ms(reload::hold_ms(targets)),
                     gzip: ask.gzip,
                 };
-                if self.has_room(desk, channel, now, ask) {
+                if self.has_room(desk, (channel, index), now, ask) {
                     self.track(index).parked.playlist(until, waiter);
                     desk.parked.insert(ask.exchange);
                 }
             }
             Decision::Refuse { status, message } => {
-                let reply = refusal(channel, status, message, Outcome::Refused, now.wall);
+                let reply = refusal(
+                    channel,
+                    index,
+                    status,
+                    (message, Outcome::Refused),
+                    now.wall,
+                );
                 desk.respond(ask.exchange, Rc::new(reply));
             }
         }
@@ -192,7 +198,7 @@ impl Reader {
                 Outcome::Gone => (410, "it has left the window"),
                 _ => (404, "it never came"),
             };
-            let reply = refusal(channel, status, message, outcome, now.wall);
+            let reply = refusal(channel, index, status, (message, outcome), now.wall);
             desk.respond(ask.exchange, Rc::new(reply));
             Answered::Yes
         };
@@ -263,18 +269,31 @@ impl Reader {
 
     /// Refuses the requests whose deadline has come.
     pub(super) fn expire(&mut self, desk: &mut Desk, now: Now, channel: &Channel) {
-        for track in &mut self.tracks {
+        for (position, track) in self.tracks.iter_mut().enumerate() {
+            let index = TrackIndex(position as u16);
             let (playlists, parts) = track.parked.expired(now.mono);
             if !playlists.is_empty() {
                 let late = "no new media within three target durations";
-                let reply = Rc::new(refusal(channel, 503, late, Outcome::TimedOut, now.wall));
+                let reply = Rc::new(refusal(
+                    channel,
+                    index,
+                    503,
+                    (late, Outcome::TimedOut),
+                    now.wall,
+                ));
                 for waiter in playlists {
                     desk.expire(waiter.exchange, &reply);
                 }
             }
             if !parts.is_empty() {
                 let late = "the part did not come";
-                let reply = Rc::new(refusal(channel, 404, late, Outcome::Unknown, now.wall));
+                let reply = Rc::new(refusal(
+                    channel,
+                    index,
+                    404,
+                    (late, Outcome::Unknown),
+                    now.wall,
+                ));
                 for waiter in parts {
                     desk.expire(waiter.exchange, &reply);
                 }
@@ -299,7 +318,13 @@ impl Reader {
         &mut self.tracks[position]
     }
 
-    fn has_room(&mut self, desk: &mut Desk, channel: &Channel, now: Now, ask: &Ask<'_>) -> bool {
+    fn has_room(
+        &mut self,
+        desk: &mut Desk,
+        (channel, index): (&Channel, TrackIndex),
+        now: Now,
+        ask: &Ask<'_>,
+    ) -> bool {
         if self.slots() >= limits::CHANNEL_PARKED_MAX {
             for track in &mut self.tracks {
                 track.parked.compact(&desk.parked);
@@ -309,7 +334,7 @@ impl Reader {
             || desk.parked.len() >= limits::CORE_PARKED_MAX;
         if full {
             let message = "too many requests are held";
-            let reply = refusal(channel, 503, message, Outcome::Busy, now.wall);
+            let reply = refusal(channel, index, 503, (message, Outcome::Busy), now.wall);
             desk.respond(ask.exchange, Rc::new(reply));
         }
         !full
@@ -323,7 +348,7 @@ impl Reader {
         (index, number): (TrackIndex, u64),
         ask: &Ask<'_>,
     ) {
-        if self.has_room(desk, channel, now, ask) {
+        if self.has_room(desk, (channel, index), now, ask) {
             let deadline = now.mono.plus_ms(PART_HOLD_MS);
             let waiter = Waiter {
                 exchange: ask.exchange,
@@ -358,7 +383,7 @@ impl Reader {
         let object = ObjectName::Part { generation, number };
         if self.object(desk, now, channel, (index, object), &ask) != Answered::Yes {
             let passed = "the part was passed over";
-            let reply = refusal(channel, 404, passed, Outcome::Missing, now.wall);
+            let reply = refusal(channel, index, 404, (passed, Outcome::Missing), now.wall);
             desk.respond(ask.exchange, Rc::new(reply));
         }
     }
@@ -513,14 +538,21 @@ fn playlist_reply(body: Rope, gzip: bool, etag: &str, cache: Cache, wall: Wall) 
     builder.body(body, PLAYLIST_TYPE).finish(wall)
 }
 
-/// A refusal of something of `channel`, cacheable as the table says.
-fn refusal(channel: &Channel, status: u16, message: &str, outcome: Outcome, wall: Wall) -> Reply {
+/// A refusal of something of a track, cacheable as the table says.
+fn refusal(
+    channel: &Channel,
+    index: TrackIndex,
+    status: u16,
+    (message, outcome): (&str, Outcome),
+    wall: Wall,
+) -> Reply {
     let cache = cache::lifetime(Resource::BlockingPlaylist, outcome, channel.targets());
     let mut builder = ReplyBuilder::new(status).cache(cache);
     if status == 503 {
         builder = builder.field("Retry-After", &retry_after_s(channel.targets()).to_string());
     }
-    let text = format!("channel {}: {message}\n", channel.name);
+    let track = &channel.track_at(index).info.name;
+    let text = format!("channel {}, track {track}: {message}\n", channel.name);
     builder
         .body(text.into(), "text/plain; charset=utf-8")
         .finish(wall)

@@ -74,6 +74,7 @@ impl Shard {
                     now.wall,
                 );
             }
+            UploadName::Malformed(why) => self.desk.text(exchange, 400, why, now.wall),
             UploadName::Manifest => self.sink(now, exchange, request),
             UploadName::Root if empty => self.sink(now, exchange, request),
             UploadName::Root => self.upload(now, exchange, request, (name, "main", false)),

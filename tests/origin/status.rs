@@ -41,6 +41,10 @@ fn every_request_without_media_has_its_status() {
         (Method::Put, "/ingest/c/../v.cmfv", none, 403),
         (Method::Put, "/ingest/c/%2e%2e/v.cmfv", none, 403),
         (Method::Put, "/ingest/c/a%00.cmfv", none, 403),
+        (Method::Put, "/ingest/c/Streams(v.cmfv", none, 400),
+        (Method::Put, "/ingest/c%20d/v.cmfv", none, 400),
+        (Method::Put, "/ingest/", none, 400),
+        (Method::Put, "/nowhere", none, 404),
         (Method::Put, "/live/c/v.m3u8", none, 405),
         (Method::Get, "/live/c/index.m3u8", none, 404),
     ];

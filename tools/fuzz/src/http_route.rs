@@ -47,6 +47,7 @@ pub fn http_route(data: &[u8]) {
         | Route::Time
         | Route::Channels
         | Route::Unknown
+        | Route::BadChannelName
         | Route::Forbidden => {}
     }
 }
