@@ -2,11 +2,15 @@
 
 use proptest::prelude::*;
 
+use super::lines::{GRID, printed_date};
 use super::*;
 use crate::hls::gzip::tests::unpack;
 use crate::hls::multivariant;
 use crate::hls::testing::{self, Facts, Script, golden, header};
+use crate::media::channel::State;
+use crate::media::cmaf::Kind;
 use crate::media::window::HeaderObject;
+use crate::time::{Wall, rescale_floor};
 
 /// The playlist from scratch, checked against the window by the foreign reader.
 fn draw(script: &Script, name: &str) -> String {

@@ -1,0 +1,269 @@
+//! The lines of a media playlist (rfc8216bis section 4.4).
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::hls::uri::{ObjectUri, PlaylistUri};
+use crate::hls::{HORIZON_TARGETS, is_listed};
+use crate::http::route::ObjectName;
+use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
+use crate::media::cmaf::Kind;
+use crate::media::window::{Part, Segment, Window};
+use crate::time::{Wall, rescale_floor};
+
+/// Units of printed durations in a second: five decimals.
+pub(super) const GRID: u32 = 100_000;
+
+/// What every line of one playlist depends on.
+pub(super) struct Scope<'a> {
+    channel: &'a Channel,
+    track: &'a Track,
+    targets: &'a Targets,
+    timescale: u32,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(channel: &'a Channel, track: &'a Track) -> Self {
+        let targets = channel
+            .targets()
+            .expect("a channel that is served has settled targets");
+        let timescale = track.info.header.timescale.get();
+        Self {
+            channel,
+            track,
+            targets,
+            timescale,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.channel.state() == State::Ended
+    }
+
+    /// The open segment, where it is listed at all: by its parts.
+    pub(super) fn open<'w>(&self, window: &'w Window) -> Option<&'w Arc<Segment>> {
+        self.targets.part_us.and_then(|_| window.open())
+    }
+
+    /// The oldest listed segment that still lists its parts: it ends less than
+    /// three target durations from the end of the list (section 6.2.2). Parts
+    /// leave parent by parent, because a part's index is its place in the
+    /// parent.
+    pub(super) fn live_from(&self, window: &Window) -> Option<u64> {
+        let open = self.open(window);
+        let horizon = HORIZON_TARGETS * u64::from(self.targets.segment_s);
+        let horizon = u128::from(horizon) * u128::from(self.timescale);
+        let mut live_from = open.map(|open| open.msn);
+        let mut behind = open.map_or(0, |open| u128::from(open.duration_ticks));
+        for segment in window.listed().rev() {
+            if behind >= horizon {
+                break;
+            }
+            live_from = Some(segment.msn);
+            behind += u128::from(segment.duration_ticks);
+        }
+        live_from
+    }
+
+    pub(super) fn head(&self, window: &Window, first: Option<&Arc<Segment>>) -> String {
+        let mut out = String::with_capacity(512);
+        let seconds = self.targets.segment_s;
+        // 6 is what EXT-X-MAP without I-FRAMES-ONLY needs (section 8).
+        push(
+            &mut out,
+            format_args!("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{seconds}\n"),
+        );
+        out.push_str("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES");
+        if let Some(part_us) = self.targets.part_us {
+            let hold_back = Decimal(3 * u64::from(part_us).div_ceil(10));
+            push(&mut out, format_args!(",PART-HOLD-BACK={hold_back}\n"));
+            let target = self.part_target_units();
+            push(
+                &mut out,
+                format_args!("#EXT-X-PART-INF:PART-TARGET={}\n", Decimal(target)),
+            );
+        } else {
+            out.push('\n');
+        }
+        let msn = first.or_else(|| window.open()).map_or(0, |first| first.msn);
+        let breaks = window.discontinuity_base();
+        push(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{msn}\n"));
+        push(
+            &mut out,
+            format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}\n"),
+        );
+        if let Some(first) = first {
+            self.lead(&mut out, first, None);
+        }
+        out
+    }
+
+    /// The tags that only a change in front of the segment needs.
+    pub(super) fn lead(
+        &self,
+        out: &mut String,
+        segment: &Segment,
+        previous: Option<&Arc<Segment>>,
+    ) {
+        if segment.discontinuity {
+            out.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if previous.is_none_or(|previous| previous.header.id != segment.header.id) {
+            let generation = &*self.channel.generation;
+            let uri = self.uri(ObjectName::Header {
+                generation,
+                id: segment.header.id,
+            });
+            push(out, format_args!("#EXT-X-MAP:URI=\"{uri}\"\n"));
+        }
+    }
+
+    pub(super) fn whole(&self, out: &mut String, segment: &Segment, with_parts: bool) {
+        self.date_and_parts(out, segment, with_parts);
+        if segment.gap {
+            out.push_str("#EXT-X-GAP\n");
+        }
+        let duration = self.printed(segment.start_ticks, segment.duration_ticks);
+        let generation = &*self.channel.generation;
+        let uri = self.uri(ObjectName::Segment {
+            generation,
+            msn: segment.msn,
+        });
+        push(out, format_args!("#EXTINF:{},\n{uri}\n", Decimal(duration)));
+    }
+
+    pub(super) fn date_and_parts(&self, out: &mut String, segment: &Segment, with_parts: bool) {
+        let date = printed_date(segment);
+        push(
+            out,
+            format_args!("#EXT-X-PROGRAM-DATE-TIME:{}\n", date.rfc3339()),
+        );
+        if with_parts && self.targets.part_us.is_some() {
+            segment.parts.iter().for_each(|part| self.part(out, part));
+        }
+    }
+
+    fn part(&self, out: &mut String, part: &Part) {
+        // Players drop the whole list for one part that prints above the
+        // target, so no fault further up may show here (section 4.4.4.9).
+        let duration = self.printed(part.start_ticks, part.duration_ticks);
+        let duration = Decimal(duration.min(self.part_target_units()));
+        let generation = &*self.channel.generation;
+        let uri = self.uri(ObjectName::Part {
+            generation,
+            number: part.number,
+        });
+        push(
+            out,
+            format_args!("#EXT-X-PART:DURATION={duration},URI=\"{uri}\""),
+        );
+        if part.independent {
+            out.push_str(",INDEPENDENT=YES");
+        }
+        if part.gap {
+            out.push_str(",GAP=YES");
+        }
+        out.push('\n');
+    }
+
+    /// What follows the segments: the hint, the reports, the end.
+    pub(super) fn foot(&self, out: &mut String, window: &Window, index: TrackIndex) {
+        if self.has_ended() {
+            out.push_str("#EXT-X-ENDLIST\n");
+            return;
+        }
+        let parts = self.targets.part_us.is_some();
+        if parts && window.edge().is_some() {
+            let generation = &*self.channel.generation;
+            let uri = self.uri(ObjectName::Part {
+                generation,
+                number: window.next_part(),
+            });
+            push(
+                out,
+                format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"\n"),
+            );
+        }
+        for (other, track) in self.channel.tracks().iter().enumerate() {
+            if other != usize::from(index.0) && is_listed(track) {
+                report(out, track, parts);
+            }
+        }
+    }
+
+    /// A duration on the printed grid, as the difference of its two ends. Sums
+    /// of what is printed then equal what is printed of the sum, to the last
+    /// digit; and because the part target lies on the grid, what does not
+    /// exceed it does not print above it.
+    fn printed(&self, start_ticks: i64, duration_ticks: u64) -> u64 {
+        let end_ticks = start_ticks.saturating_add_unsigned(duration_ticks);
+        let on_grid = |ticks| rescale_floor(ticks, self.timescale, GRID);
+        on_grid(end_ticks)
+            .saturating_sub(on_grid(start_ticks))
+            .unsigned_abs()
+    }
+
+    fn part_target_units(&self) -> u64 {
+        u64::from(self.targets.part_us.unwrap_or_default()).div_ceil(10)
+    }
+
+    fn uri(&self, object: ObjectName<'a>) -> ObjectUri<'a> {
+        ObjectUri {
+            track: &self.track.info.name,
+            object,
+        }
+    }
+}
+
+/// Says how far another track is (section 4.4.5.4).
+fn report(out: &mut String, track: &Track, parts: bool) {
+    let uri = PlaylistUri(&track.info.name);
+    if parts {
+        let Some(edge) = track.window.edge() else {
+            return;
+        };
+        let (msn, part) = (edge.msn, edge.part);
+        let report = format_args!("URI=\"{uri}\",LAST-MSN={msn},LAST-PART={part}\n");
+        push(out, format_args!("#EXT-X-RENDITION-REPORT:{report}"));
+    } else if let Some(whole) = track.window.last_whole() {
+        let msn = whole.msn;
+        push(
+            out,
+            format_args!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={msn}\n"),
+        );
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a string takes any text");
+}
+
+/// A number of grid units as seconds with five decimals.
+struct Decimal(u64);
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}.{:05}",
+            self.0 / u64::from(GRID),
+            self.0 % u64::from(GRID)
+        )
+    }
+}
+
+/// The date of a segment as it is printed, a whole millisecond.
+///
+/// Players align tracks by these dates. Video rounds up and everything else
+/// down to the millisecond below, so that no track seems later against the
+/// video than it is: hls.js takes a segment for loaded when less than 0.2 s of
+/// it is missing and its own sum lies beyond the buffer, and so never asks for
+/// a short last part.
+pub(super) fn printed_date(segment: &Segment) -> Wall {
+    let us = segment.wall.0;
+    let ms = match segment.header.track.kind {
+        Kind::Video => (us + 999).div_euclid(1000),
+        Kind::Audio | Kind::Text | Kind::Metadata => (us - 1).div_euclid(1000),
+    };
+    Wall(ms * 1000)
+}
