@@ -21,8 +21,9 @@ pub(crate) struct Blocks {
     growing: Block,
     /// Number of the segment that settles next.
     next_msn: u64,
-    /// What `shown` gave last, and from where.
+    /// What `shown` and `kept` gave last, and from where.
     shown: Option<(u64, Rc<Pieces>)>,
+    kept: Option<(u64, Rc<Pieces>)>,
 }
 
 impl Blocks {
@@ -62,7 +63,7 @@ impl Blocks {
         });
         self.growing.text.push_str(text);
         self.next_msn += 1;
-        self.shown = None;
+        (self.shown, self.kept) = (None, None);
         if self.growing.marks.len() == BLOCK_SEGMENTS {
             let mut full = std::mem::take(&mut self.growing);
             full.frozen = Some(Piece::new(std::mem::take(&mut full.text)));
@@ -73,16 +74,37 @@ impl Blocks {
     /// Everything settled from segment `first_msn` on, the first without its
     /// lead. Put together once a segment, not once a part.
     pub(crate) fn shown(&mut self, first_msn: u64) -> Rc<Pieces> {
-        if let Some((from, pieces)) = &self.shown
-            && *from == first_msn
-        {
-            return Rc::clone(pieces);
-        }
-        let blocks = self.full.iter().chain(Some(&self.growing));
-        let pieces = Pieces::new(blocks.filter_map(|block| block.from(first_msn)).collect());
-        self.shown = Some((first_msn, Rc::clone(&pieces)));
-        pieces
+        let made = self.shown.take().filter(|(from, _)| *from == first_msn);
+        let (_, pieces) = self
+            .shown
+            .insert(made.unwrap_or_else(|| (first_msn, self.pieces(first_msn, Lead::Left))));
+        Rc::clone(pieces)
     }
+
+    /// The same with the lead of the first: what a delta update keeps.
+    pub(crate) fn kept(&mut self, first_msn: u64) -> Rc<Pieces> {
+        let made = self.kept.take().filter(|(from, _)| *from == first_msn);
+        let (_, pieces) = self
+            .kept
+            .insert(made.unwrap_or_else(|| (first_msn, self.pieces(first_msn, Lead::Kept))));
+        Rc::clone(pieces)
+    }
+
+    fn pieces(&self, first_msn: u64, lead: Lead) -> Rc<Pieces> {
+        let blocks = self.full.iter().chain(Some(&self.growing));
+        Pieces::new(
+            blocks
+                .filter_map(|block| block.from(first_msn, lead))
+                .collect(),
+        )
+    }
+}
+
+/// Whether the first segment is shown with its lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    Kept,
+    Left,
 }
 
 /// Text of some segments in a row.
@@ -111,11 +133,12 @@ impl Block {
 
     /// The text from segment `msn` on, if any of it is here; all of it when the
     /// block begins later.
-    fn from(&self, msn: u64) -> Option<Rc<Piece>> {
+    fn from(&self, msn: u64, lead: Lead) -> Option<Rc<Piece>> {
         if msn >= self.end_msn() || self.marks.is_empty() {
             return None;
         }
         let at = match msn.checked_sub(self.first_msn) {
+            Some(index) if lead == Lead::Kept => self.marks[index as usize].lead,
             Some(index) => self.marks[index as usize].body,
             None => self.marks[0].lead,
         };
@@ -153,6 +176,8 @@ mod tests {
                 .collect();
             blocks.forget_before(from);
             assert_eq!(text(&mut blocks, from), format!("{from};{rest}"));
+            let kept = String::from_utf8(blocks.kept(from).text().to_vec()).unwrap();
+            assert_eq!(kept, format!("<{from}>{from};{rest}"));
         }
         assert!(
             blocks.full.is_empty(),

@@ -12,30 +12,55 @@ use std::sync::Arc;
 use crate::hls::block::Blocks;
 use crate::hls::gzip::{self, Deflater, Piece, Pieces};
 use crate::hls::media::lines::Scope;
+use crate::hls::reload::Skip;
 use crate::media::channel::{Channel, TrackIndex};
 use crate::media::rope::Rope;
 use crate::media::window::{Segment, Window};
 
-/// One version of a media playlist, as text or compressed.
+/// One version of a media playlist, whole or as a delta update, as text or
+/// compressed.
 #[derive(Clone, Debug)]
 pub struct Version {
+    whole: Text,
+    /// Where some segments are old enough to be left out.
+    delta: Option<Text>,
+}
+
+#[derive(Clone, Debug)]
+struct Text {
     head: Rc<Piece>,
     middle: Rc<Pieces>,
     tail: Rc<Piece>,
 }
 
 impl Version {
+    /// Whether a request with this directive gets a delta update. Where nothing
+    /// is old enough, or the playlist has ended, it gets the whole (section
+    /// 6.2.5.1).
+    pub fn is_delta(&self, skip: Option<Skip>) -> bool {
+        skip.is_some() && self.delta.is_some()
+    }
+
     /// The text.
-    pub fn plain(&self) -> Rope {
-        let mut text = Rope::from(self.head.text().clone());
-        text.extend(self.middle.text());
-        text.push(self.tail.text().clone());
+    pub fn plain(&self, skip: Option<Skip>) -> Rope {
+        let of = self.of(skip);
+        let mut text = Rope::from(of.head.text().clone());
+        text.extend(of.middle.text());
+        text.push(of.tail.text().clone());
         text
     }
 
     /// The text as one gzip member; what settled was compressed before.
-    pub fn gzip(&self, deflater: &mut Deflater) -> Rope {
-        gzip::member(deflater, &self.head, &self.middle, &self.tail)
+    pub fn gzip(&self, skip: Option<Skip>, deflater: &mut Deflater) -> Rope {
+        let of = self.of(skip);
+        gzip::member(deflater, &of.head, &of.middle, &of.tail)
+    }
+
+    fn of(&self, skip: Option<Skip>) -> &Text {
+        match &self.delta {
+            Some(delta) if skip.is_some() => delta,
+            _ => &self.whole,
+        }
     }
 }
 
@@ -65,16 +90,25 @@ impl MediaPlaylist {
         let (window, scope) = (&track.window, Scope::new(channel, track));
         let first = window.listed().next().or_else(|| scope.open(window));
         self.settle(&scope, window, first);
-        let head = scope.head(window, first);
-        let middle = self.settled.shown(first.map_or(0, |first| first.msn));
         let mut tail = String::with_capacity(4096);
         self.live(&mut tail, &scope, window, first);
         scope.foot(&mut tail, window, index);
-        Version {
-            head: Piece::new(head),
-            middle,
+        let whole = Text {
+            head: Piece::new(scope.head(window, first)),
+            middle: self.settled.shown(first.map_or(0, |first| first.msn)),
             tail: Piece::new(tail),
-        }
+        };
+        let delta = scope.kept_from(window).map(|kept_msn| {
+            // What is kept is twice as long as what still changes, so the cut
+            // lies within what has settled.
+            assert!(kept_msn <= self.settled.next_msn(), "parts are kept");
+            Text {
+                head: Piece::new(scope.delta_head(window, kept_msn)),
+                middle: self.settled.kept(kept_msn),
+                tail: Rc::clone(&whole.tail),
+            }
+        });
+        Version { whole, delta }
     }
 
     /// Texts of segments written since the renderer was made.

@@ -23,6 +23,8 @@
 //! | 4.4.4.7, 6.2.1 | missing media is a gap of its length | `media` | `s4_4_4_7_missing_media_is_listed_as_a_gap` |
 //! | 4.4.4.9 | no part prints above the part target | `media` | `s4_4_4_9_part_durations_do_not_exceed_the_target` |
 //! | 4.4.4.9 | parts add up to their segment | `media` | `s4_4_4_9_part_durations_add_up_to_their_segment` |
+//! | 4.4.3.8, 4.4.5.2 | delta updates keep six target durations and say how much they leave out | `media` | `s4_4_5_2_the_reference_state_skips_what_lies_behind_the_boundary` |
+//! | 6.2.5.1 | a delta for who asks, the whole playlist where nothing is old enough and after the end | `media` | `s6_2_5_1_a_delta_and_what_it_left_out_are_the_playlist` and its neighbours |
 //! | 4.4.5.3, B.1 | one hint, none after the end | `media` | `s4_4_5_3_the_hint_names_the_part_that_is_listed_next` |
 //! | 4.4.5.4, B.1 | a report for every other playlist, under its URI | `media` | `s4_4_5_4_reports_name_the_uris_of_the_multivariant_playlist` |
 //! | 4.4.6.1 | distinct names, one default, one automatic choice a language | `multivariant` | `s4_4_6_1_1_names_differ_and_one_a_language_is_chosen_automatically` |
@@ -34,9 +36,8 @@
 //! | 6.2.6 | hinted parts are held, others refused | `reload` | `s6_2_6_parts_are_served_held_or_refused_by_their_number` |
 //! | B.1 | lifetimes in caches | `cache` | `sb_1_lifetimes_follow_the_table` |
 //!
-//! Not here yet: delta updates (`_HLS_skip` is read and answered in full, and
-//! CAN-SKIP-UNTIL is not advertised), hints of TYPE=MAP, I-frame playlists,
-//! DATERANGE, subtitle and metadata tracks.
+//! Not here yet: hints of TYPE=MAP, I-frame playlists, DATERANGE, subtitle and
+//! metadata tracks.
 
 mod block;
 pub mod cache;
@@ -54,6 +55,10 @@ use crate::media::cmaf::Kind;
 /// Parts are listed until they lie this many target durations from the end of
 /// the list (section 6.2.2).
 const HORIZON_TARGETS: u64 = 3;
+
+/// Delta updates leave out what lies further from the end of the list than this
+/// many target durations, the fewest allowed (section 4.4.3.8).
+const SKIP_TARGETS: u64 = 6;
 
 /// Whether a track has a media playlist that others name.
 fn is_listed(track: &Track) -> bool {

@@ -156,7 +156,8 @@ impl Decision {
     }
 }
 
-/// Decides on a request with a raw query.
+/// Decides on a request with a raw query, and says whether it wants a delta
+/// update.
 ///
 /// An ended playlist ignores its directives (section 6.2.5.2), malformed ones
 /// too, which is why the query is read here and not before.
@@ -165,13 +166,16 @@ pub fn decide_query(
     window: &Window,
     query: &str,
     strict_part_limit: bool,
-) -> Decision {
+) -> (Decision, Option<Skip>) {
     if channel.state() == State::Ended {
-        return Decision::Ready;
+        return (Decision::Ready, None);
     }
     match Directives::parse(query) {
-        Ok(directives) => decide(channel, window, &directives, strict_part_limit),
-        Err(bad) => Decision::bad_request(bad.message()),
+        Ok(directives) => (
+            decide(channel, window, &directives, strict_part_limit),
+            directives.skip,
+        ),
+        Err(bad) => (Decision::bad_request(bad.message()), None),
     }
 }
 
@@ -350,7 +354,7 @@ mod tests {
     const BAD: &str = "400";
 
     fn outcome(script: &Script, query: &str, strict: bool) -> &'static str {
-        match decide_query(&script.channel, script.window("v1"), query, strict) {
+        match decide_query(&script.channel, script.window("v1"), query, strict).0 {
             Decision::Ready => NOW,
             Decision::Park { .. } => PARK,
             Decision::Refuse { status: 400, .. } => BAD,

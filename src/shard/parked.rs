@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::hls::reload::Want;
+use crate::hls::reload::{Skip, Want};
 use crate::media::window::Window;
 use crate::shard::ExchangeId;
 use crate::time::Mono;
@@ -16,6 +16,8 @@ pub(super) struct Waiter {
     pub(super) deadline: Mono,
     /// It takes gzip.
     pub(super) gzip: bool,
+    /// It takes a delta update.
+    pub(super) skip: Option<Skip>,
 }
 
 /// Parked requests of one track, by what they wait for and in order of arrival.

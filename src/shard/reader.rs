@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::hls::cache::{self, Outcome, Resource, retry_after_s};
 use crate::hls::media::{MediaPlaylist, Version};
-use crate::hls::reload::{self, Decision, PartDecision};
+use crate::hls::reload::{self, Decision, PartDecision, Skip};
 use crate::hls::{gzip, multivariant};
 use crate::http::conditional;
 use crate::http::range::{self, Selection};
@@ -64,10 +64,38 @@ struct TrackReader {
     playlist: MediaPlaylist,
     /// The newest version and the batch of changes it shows.
     version: Option<(u64, Version)>,
-    /// Its replies: plain or blocking, each identity or gzip.
-    replies: [Option<Dated>; 4],
+    /// Its replies, by [`Variant::slot`].
+    replies: [Option<Dated>; Variant::SLOTS],
     recent: VecDeque<(String, Dated)>,
     parked: Parked,
+}
+
+/// In which form a media playlist is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    /// The URL names a position, and may be kept for long.
+    blocking: bool,
+    skip: Option<Skip>,
+    gzip: bool,
+}
+
+impl Variant {
+    const SLOTS: usize = 8;
+
+    fn slot(self, version: &Version) -> usize {
+        let delta = version.is_delta(self.skip);
+        usize::from(self.blocking) * 4 + usize::from(delta) * 2 + usize::from(self.gzip)
+    }
+
+    /// The tag of the representation; lifetimes are not part of it.
+    fn etag(self, channel: &Channel, version: &Version) -> String {
+        let delta = if version.is_delta(self.skip) {
+            "-d"
+        } else {
+            ""
+        };
+        playlist_etag(channel, (channel.seq, delta), self.gzip)
+    }
 }
 
 /// A reply that is made anew when the second of its `Date` has passed.
@@ -122,14 +150,14 @@ impl Reader {
             } else {
                 Rope::from(text)
             };
-            let etag = playlist_etag(channel, version, ask.gzip);
+            let etag = playlist_etag(channel, (version, ""), ask.gzip);
             let cache = lifetime(channel, Resource::Multivariant);
             let reply = playlist_reply(body, ask.gzip, &etag, cache, now.wall);
             *kept = Some((version, Dated::new(reply, now.wall)));
         }
         let (_, dated) = kept.as_mut().expect("made above");
         let reply = dated.get(now.wall);
-        let etag = || playlist_etag(channel, version, ask.gzip);
+        let etag = || playlist_etag(channel, (version, ""), ask.gzip);
         let cache = lifetime(channel, Resource::Multivariant);
         answer(desk, now, ask, reply, etag, cache);
     }
@@ -145,13 +173,25 @@ impl Reader {
         ask: &Ask<'_>,
     ) {
         let window = &channel.track_at(index).window;
-        match reload::decide_query(channel, window, query, strict) {
+        let (decision, skip) = reload::decide_query(channel, window, query, strict);
+        match decision {
             Decision::Ready => {
-                let blocking = query.contains("_HLS_msn=");
-                let reply = self.playlist_reply(desk, now, channel, index, (blocking, ask.gzip));
-                let etag = || playlist_etag(channel, channel.seq, ask.gzip);
-                let cache = lifetime(channel, playlist_resource(blocking));
-                answer(desk, now, ask, reply, etag, cache);
+                let variant = Variant {
+                    blocking: query.contains("_HLS_msn="),
+                    skip,
+                    gzip: ask.gzip,
+                };
+                let reply = self.playlist_reply(desk, now, channel, index, variant);
+                let cache = lifetime(channel, playlist_resource(variant.blocking));
+                let version = self.newest(desk, channel, index);
+                answer(
+                    desk,
+                    now,
+                    ask,
+                    reply,
+                    || variant.etag(channel, version),
+                    cache,
+                );
             }
             Decision::Park { until } => {
                 let targets = channel.targets().expect("a listed track has targets");
@@ -159,6 +199,7 @@ impl Reader {
                     exchange: ask.exchange,
                     deadline: now.mono.plus_ms(reload::hold_ms(targets)),
                     gzip: ask.gzip,
+                    skip,
                 };
                 if self.has_room(desk, (channel, index), now, ask) {
                     self.track(index).parked.playlist(until, waiter);
@@ -256,7 +297,11 @@ impl Reader {
             let parts = parked.due_parts(window, ended);
             for waiter in playlists {
                 if desk.parked.contains(&waiter.exchange) {
-                    let variant = (true, waiter.gzip);
+                    let variant = Variant {
+                        blocking: true,
+                        skip: waiter.skip,
+                        gzip: waiter.gzip,
+                    };
                     let reply = self.playlist_reply(desk, now, channel, index, variant);
                     desk.release(waiter.exchange, &reply);
                 }
@@ -354,6 +399,7 @@ impl Reader {
                 exchange: ask.exchange,
                 deadline,
                 gzip: false,
+                skip: None,
             };
             self.track(index).parked.part(number, waiter);
             desk.parked.insert(ask.exchange);
@@ -388,6 +434,18 @@ impl Reader {
         }
     }
 
+    /// The newest version of a media playlist.
+    fn newest(&mut self, desk: &mut Desk, channel: &Channel, index: TrackIndex) -> &Version {
+        let track = self.track(index);
+        if !matches!(&track.version, Some((seq, _)) if *seq == channel.seq) {
+            desk.counters.renders += 1;
+            track.version = Some((channel.seq, track.playlist.render(channel, index)));
+            track.replies = Default::default();
+        }
+        let (_, version) = track.version.as_ref().expect("rendered above");
+        version
+    }
+
     /// The reply with the newest version of a media playlist.
     fn playlist_reply(
         &mut self,
@@ -395,29 +453,23 @@ impl Reader {
         now: Now,
         channel: &Channel,
         index: TrackIndex,
-        (blocking, gzip): (bool, bool),
+        variant: Variant,
     ) -> Rc<Reply> {
-        let track = self.track(index);
-        if track
-            .version
-            .as_ref()
-            .is_none_or(|(seq, _)| *seq != channel.seq)
-        {
-            desk.counters.renders += 1;
-            track.version = Some((channel.seq, track.playlist.render(channel, index)));
-            track.replies = Default::default();
-        }
-        let (_, version) = track.version.as_ref().expect("rendered above");
-        let slot = &mut track.replies[usize::from(blocking) * 2 + usize::from(gzip)];
-        let dated = slot.get_or_insert_with(|| {
-            let body = if gzip {
-                version.gzip(&mut desk.deflater)
+        let slot = variant.slot(self.newest(desk, channel, index));
+        let TrackReader {
+            version, replies, ..
+        } = self.track(index);
+        let (_, version) = version.as_ref().expect("rendered above");
+        let dated = replies[slot].get_or_insert_with(|| {
+            let body = if variant.gzip {
+                version.gzip(variant.skip, &mut desk.deflater)
             } else {
-                version.plain()
+                version.plain(variant.skip)
             };
-            let etag = playlist_etag(channel, channel.seq, gzip);
-            let cache = lifetime(channel, playlist_resource(blocking));
-            Dated::new(playlist_reply(body, gzip, &etag, cache, now.wall), now.wall)
+            let etag = variant.etag(channel, version);
+            let cache = lifetime(channel, playlist_resource(variant.blocking));
+            let reply = playlist_reply(body, variant.gzip, &etag, cache, now.wall);
+            Dated::new(reply, now.wall)
         });
         dated.get(now.wall)
     }
@@ -519,9 +571,9 @@ fn lifetime(channel: &Channel, resource: Resource) -> Cache {
     cache::lifetime(resource, outcome, channel.targets())
 }
 
-fn playlist_etag(channel: &Channel, version: u64, gzip: bool) -> String {
+fn playlist_etag(channel: &Channel, (version, form): (u64, &str), gzip: bool) -> String {
     format!(
-        "\"{}-{version}{}\"",
+        "\"{}-{version}{form}{}\"",
         channel.generation,
         if gzip { "-gz" } else { "" }
     )

@@ -4,6 +4,7 @@
 mod encoder;
 
 mod delivery;
+mod deltas;
 mod encoders;
 mod garbage;
 mod limits;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::hls::uri::{ObjectUri, PlaylistUri};
-use crate::hls::{HORIZON_TARGETS, is_listed};
+use crate::hls::{HORIZON_TARGETS, SKIP_TARGETS, is_listed};
 use crate::http::route::ObjectName;
 use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
 use crate::media::cmaf::Kind;
@@ -65,36 +65,78 @@ impl<'a> Scope<'a> {
         live_from
     }
 
+    /// The first segment that a delta update lists; `None` when no listed one
+    /// may be left out. Those may that end further from the end of the last
+    /// segment than the skip boundary (section 4.4.5.2).
+    pub(super) fn kept_from(&self, window: &Window) -> Option<u64> {
+        if self.has_ended() {
+            return None;
+        }
+        let boundary = SKIP_TARGETS * u64::from(self.targets.segment_s);
+        let boundary = u128::from(boundary) * u128::from(self.timescale);
+        let mut behind = 0;
+        for segment in window.listed().rev() {
+            if behind > boundary {
+                return Some(segment.msn + 1);
+            }
+            behind += u128::from(segment.duration_ticks);
+        }
+        None
+    }
+
     pub(super) fn head(&self, window: &Window, first: Option<&Arc<Segment>>) -> String {
-        let mut out = String::with_capacity(512);
-        let seconds = self.targets.segment_s;
         // 6 is what EXT-X-MAP without I-FRAMES-ONLY needs (section 8).
+        let mut out = self.preamble(6, window);
+        if let Some(first) = first {
+            self.lead(&mut out, first, None);
+        }
+        out
+    }
+
+    /// The head of a delta update whose first segment is `kept_msn`. The map in
+    /// force is left out with the segment that brought it (section 4.4.5.2).
+    pub(super) fn delta_head(&self, window: &Window, kept_msn: u64) -> String {
+        // 9 is what EXT-X-SKIP needs (section 8).
+        let mut out = self.preamble(9, window);
+        let skipped = kept_msn - window.listed_msn();
         push(
             &mut out,
-            format_args!("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{seconds}\n"),
+            format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n"),
+        );
+        out
+    }
+
+    /// What stands in front of all segments and holds for all of them.
+    fn preamble(&self, version: u32, window: &Window) -> String {
+        let mut out = String::with_capacity(512);
+        let seconds = self.targets.segment_s;
+        push(
+            &mut out,
+            format_args!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{seconds}\n"),
         );
         out.push_str("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES");
         if let Some(part_us) = self.targets.part_us {
             let hold_back = Decimal(3 * u64::from(part_us).div_ceil(10));
-            push(&mut out, format_args!(",PART-HOLD-BACK={hold_back}\n"));
-            let target = self.part_target_units();
+            push(&mut out, format_args!(",PART-HOLD-BACK={hold_back}"));
+        }
+        let boundary_s = SKIP_TARGETS * u64::from(seconds);
+        push(
+            &mut out,
+            format_args!(",CAN-SKIP-UNTIL={boundary_s}.00000\n"),
+        );
+        if self.targets.part_us.is_some() {
+            let target = Decimal(self.part_target_units());
             push(
                 &mut out,
-                format_args!("#EXT-X-PART-INF:PART-TARGET={}\n", Decimal(target)),
+                format_args!("#EXT-X-PART-INF:PART-TARGET={target}\n"),
             );
-        } else {
-            out.push('\n');
         }
-        let msn = first.or_else(|| window.open()).map_or(0, |first| first.msn);
-        let breaks = window.discontinuity_base();
+        let (msn, breaks) = (window.listed_msn(), window.discontinuity_base());
         push(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{msn}\n"));
         push(
             &mut out,
             format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}\n"),
         );
-        if let Some(first) = first {
-            self.lead(&mut out, first, None);
-        }
         out
     }
 
