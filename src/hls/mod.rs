@@ -26,6 +26,7 @@
 //! | 4.4.3.8, 4.4.5.2 | delta updates keep six target durations and say how much they leave out | `media` | `s4_4_5_2_the_reference_state_skips_what_lies_behind_the_boundary` |
 //! | 6.2.5.1 | a delta for who asks, the whole playlist where nothing is old enough and after the end | `media` | `s6_2_5_1_a_delta_and_what_it_left_out_are_the_playlist` and its neighbours |
 //! | 4.4.5.3, B.1 | one hint, none after the end | `media` | `s4_4_5_3_the_hint_names_the_part_that_is_listed_next` |
+//! | B.1 | a header that the next part needs is hinted and can be fetched | `media` | `sb_1_a_header_that_the_next_part_needs_is_hinted_and_there` |
 //! | 4.4.5.4, B.1 | a report for every other playlist, under its URI | `media` | `s4_4_5_4_reports_name_the_uris_of_the_multivariant_playlist` |
 //! | 4.4.6.1 | distinct names, one default, one automatic choice a language | `multivariant` | `s4_4_6_1_1_names_differ_and_one_a_language_is_chosen_automatically` |
 //! | 4.4.6.2 | bandwidth, codecs of every rendition, resolution | `multivariant` | `s4_4_6_2_every_video_track_is_a_variant_with_the_audio_group` |
@@ -36,7 +37,7 @@
 //! | 6.2.6 | hinted parts are held, others refused | `reload` | `s6_2_6_parts_are_served_held_or_refused_by_their_number` |
 //! | B.1 | lifetimes in caches | `cache` | `sb_1_lifetimes_follow_the_table` |
 //!
-//! Not here yet: hints of TYPE=MAP, I-frame playlists, DATERANGE, subtitle and
+//! Not here yet: I-frame playlists, DATERANGE, subtitle and
 //! metadata tracks.
 
 mod block;

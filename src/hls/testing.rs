@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quick_m3u8::config::ParsingOptionsBuilder;
 use quick_m3u8::tag::KnownTag;
-use quick_m3u8::tag::hls::Tag;
+use quick_m3u8::tag::hls::{PreloadHintType, Tag};
 use quick_m3u8::{HlsLine, Reader};
 
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
@@ -153,6 +153,13 @@ impl Script {
             id: header_id,
             track,
         });
+    }
+
+    /// The next media comes with this header.
+    pub(crate) fn expect_header(&mut self, name: &str, id: u64) {
+        let (track, header) = (self.index(name), self.cursor(name).header.track.clone());
+        let header = Arc::new(HeaderObject { id, track: header });
+        self.apply(&[Change::Header { track, header }]);
     }
 
     /// Discontinuities that were before the first segment.
@@ -360,6 +367,7 @@ pub(crate) struct Facts {
     pub(crate) segments: Vec<SegmentFacts>,
     pub(crate) open: SegmentFacts,
     pub(crate) hints: Vec<String>,
+    pub(crate) map_hints: Vec<String>,
     pub(crate) reports: Vec<(String, u64, Option<u64>)>,
     pub(crate) ended: bool,
 }
@@ -423,7 +431,11 @@ impl Facts {
             }
             Tag::Gap(_) => open.gap = true,
             Tag::Inf(tag) => open.duration = tag.duration(),
-            Tag::PreloadHint(tag) => self.hints.push(tag.uri().into()),
+            Tag::PreloadHint(tag) => match tag.hint_type().known() {
+                Some(PreloadHintType::Part) => self.hints.push(tag.uri().into()),
+                Some(PreloadHintType::Map) => self.map_hints.push(tag.uri().into()),
+                None => panic!("a hint of no known type"),
+            },
             Tag::RenditionReport(tag) => {
                 self.reports
                     .push((tag.uri().into(), tag.last_msn(), tag.last_part()));

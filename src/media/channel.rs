@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::media::cmaf::{Kind, TrackHeader};
-use crate::media::window::{Segment, Window};
+use crate::media::window::{HeaderObject, Segment, Window};
 
 /// How a channel is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,13 @@ pub enum Change {
         segment: Arc<Segment>,
         /// The part that is expected next.
         next_part: u64,
+    },
+    /// The next media of a track comes with this header, which is another one.
+    Header {
+        /// Which track.
+        track: TrackIndex,
+        /// What its next media needs to be decoded.
+        header: Arc<HeaderObject>,
     },
     /// The window of a track moves on.
     Evict {
@@ -250,6 +257,9 @@ impl Channel {
             } => {
                 self.window_mut(*track)
                     .close(Arc::clone(segment), *next_part);
+            }
+            Change::Header { track, header } => {
+                self.window_mut(*track).expect_header(Arc::clone(header));
             }
             Change::Evict {
                 track,

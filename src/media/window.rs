@@ -107,6 +107,8 @@ pub struct Window {
     open: Option<Arc<Segment>>,
     /// Number of the part that is expected next.
     next_part: u64,
+    /// The header that the next media comes with, where it is another one.
+    next_header: Option<Arc<HeaderObject>>,
     /// Rises by one with every change that a manifest shows.
     version: u64,
     /// Total ticks of the listed whole segments.
@@ -129,6 +131,7 @@ impl Window {
             retired: 0,
             open: None,
             next_part: 0,
+            next_header: None,
             version: 0,
             listed_ticks: 0,
             whole_bytes: 0,
@@ -294,12 +297,20 @@ impl Window {
             .map(|segment| segment.msn)
     }
 
-    /// A CMAF header that a fetchable segment uses.
+    /// A CMAF header that a fetchable segment or the next media uses.
     pub fn header(&self, id: u64) -> Option<&Arc<HeaderObject>> {
         let newest_first = self.open.iter().chain(self.segments.iter().rev());
-        newest_first
-            .map(|segment| &segment.header)
+        let headers = newest_first.map(|segment| &segment.header);
+        self.next_header
+            .iter()
+            .chain(headers)
             .find(|header| header.id == id)
+    }
+
+    /// The header that the next media comes with, if it is another than that of
+    /// the newest.
+    pub fn next_header(&self) -> Option<&Arc<HeaderObject>> {
+        self.next_header.as_ref()
     }
 
     /// The header of the newest media.
@@ -318,14 +329,23 @@ impl Window {
             "an open segment is listed by its parts"
         );
         self.check_number(&segment);
+        self.meet_header(&segment);
         self.open = Some(segment);
         self.step_part(next_part);
+        self.version += 1;
+    }
+
+    /// Says which header the next media comes with.
+    pub(crate) fn expect_header(&mut self, header: Arc<HeaderObject>) {
+        let newest = self.newest_header().map(|newest| newest.id);
+        self.next_header = (newest.is_some() && newest != Some(header.id)).then_some(header);
         self.version += 1;
     }
 
     /// Makes `segment` the newest whole one; it replaces the open one.
     pub(crate) fn close(&mut self, segment: Arc<Segment>, next_part: u64) {
         self.check_number(&segment);
+        self.meet_header(&segment);
         self.listed_ticks += segment.duration_ticks;
         self.whole_bytes += segment.bytes();
         self.segments.push_back(segment);
@@ -362,6 +382,11 @@ impl Window {
                 "media sequence numbers rise by one"
             );
         }
+    }
+
+    fn meet_header(&mut self, segment: &Segment) {
+        self.next_header
+            .take_if(|header| header.id == segment.header.id);
     }
 
     fn step_part(&mut self, next_part: u64) {

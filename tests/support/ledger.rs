@@ -17,6 +17,8 @@ pub(crate) struct Told {
     pub(crate) open: Option<Arc<Segment>>,
     /// The hinted part, and where it was to start.
     hint: Option<(u64, i64)>,
+    /// The header that was announced.
+    next_header: Option<u64>,
 }
 
 impl Told {
@@ -87,6 +89,9 @@ impl Ledger {
                     closed += 1;
                     self.segment(usize::from(track.0), segment, *next_part, true);
                 }
+                Change::Header { track, header } => {
+                    self.tracks[usize::from(track.0)].next_header = Some(header.id);
+                }
                 Change::Evict { .. } | Change::Rates { .. } | Change::State(_) => {}
             }
         }
@@ -121,6 +126,11 @@ impl Ledger {
                 segment.msn,
                 last.msn + 1,
                 "media sequence numbers rise by one"
+            );
+            let (header, before) = (segment.header.id, last.header.id);
+            assert!(
+                header == before || told.next_header == Some(header),
+                "another header is announced before its media comes"
             );
             let step = segment.discontinuity_number - last.discontinuity_number;
             assert_eq!(step, u64::from(segment.discontinuity), "breaks are counted");

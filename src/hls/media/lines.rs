@@ -225,6 +225,14 @@ impl<'a> Scope<'a> {
                 out,
                 format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"\n"),
             );
+            if let Some(header) = window.next_header() {
+                let id = header.id;
+                let uri = self.uri(ObjectName::Header { generation, id });
+                push(
+                    out,
+                    format_args!("#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"{uri}\"\n"),
+                );
+            }
         }
         for (other, track) in self.channel.tracks().iter().enumerate() {
             if other != usize::from(index.0) && is_listed(track) {

@@ -72,6 +72,9 @@ fn agree(script: &Script, name: &str, facts: &Facts) {
     let hint = format!("{name}/e7-p{}.m4s", window.next_part());
     let hinted = !ended && targets.part_us.is_some() && window.edge().is_some();
     assert_eq!(facts.hints, if hinted { vec![hint] } else { vec![] });
+    let map_hint = window.next_header().filter(|_| hinted);
+    let map_hint = map_hint.map(|header| format!("{name}/e7-h{:016x}.mp4", header.id));
+    assert_eq!(facts.map_hints, Vec::from_iter(map_hint));
 }
 
 #[test]
@@ -121,6 +124,33 @@ fn s4_4_4_9_breaks_and_maps_stand_in_front_of_the_first_part() {
     script.discontinuity("v1", 0xb2);
     script.part("v1", 90_000);
     golden("discontinuities", &draw(&script, "v1"));
+}
+
+#[test]
+fn sb_1_a_header_that_the_next_part_needs_is_hinted_and_there() {
+    let mut script = testing::reference_state();
+    let hints = |script: &Script| Facts::read(&draw(script, "v1")).map_hints;
+    assert_eq!(hints(&script), Vec::<String>::new());
+    script.expect_header("v1", 0xb1);
+    assert_eq!(hints(&script), ["v1/e7-h00000000000000b1.mp4"]);
+    assert!(
+        script.window("v1").header(0xb1).is_some(),
+        "it can be fetched"
+    );
+    assert!(script.window("v1").header(0xa0).is_some());
+    script.close("v1", 45_000);
+    assert_eq!(
+        hints(&script).len(),
+        1,
+        "the segment under way needs the old one"
+    );
+    script.discontinuity("v1", 0xb1);
+    script.part("v1", 45_000);
+    assert_eq!(hints(&script), Vec::<String>::new());
+    // An encoder that returns to the header in force needs no hint.
+    script.expect_header("v1", 0xb2);
+    script.expect_header("v1", 0xb1);
+    assert_eq!(hints(&script), Vec::<String>::new());
 }
 
 #[test]

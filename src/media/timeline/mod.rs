@@ -228,8 +228,10 @@ impl Timeline {
             self.break_into(Era { shift, ..era }, out);
             self.reconfigured = true;
         }
-        self.header = header;
+        self.header = Arc::clone(&header);
         self.wants_sync = true;
+        let track = out.track;
+        out.changes.push(Change::Header { track, header });
     }
 
     /// Whether segments end where uploads of one segment do. Only video needs
