@@ -9,6 +9,7 @@ mod lines;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::hls::List;
 use crate::hls::block::Blocks;
 use crate::hls::gzip::{self, Deflater, Piece, Pieces};
 use crate::hls::media::lines::Scope;
@@ -70,14 +71,18 @@ impl Version {
 /// remembers saves work and never shows: a new one draws the same text.
 #[derive(Debug, Default)]
 pub struct MediaPlaylist {
+    list: List,
     settled: Blocks,
     segments_rendered: u64,
 }
 
 impl MediaPlaylist {
-    /// A renderer that has drawn nothing.
-    pub fn new() -> Self {
-        Self::default()
+    /// A renderer of this list that has drawn nothing.
+    pub fn new(list: List) -> Self {
+        Self {
+            list,
+            ..Self::default()
+        }
     }
 
     /// The playlist as the channel stands. Its targets must be settled, as they
@@ -87,7 +92,7 @@ impl MediaPlaylist {
     /// that is drawn later may report more.
     pub fn render(&mut self, channel: &Channel, index: TrackIndex) -> Version {
         let track = channel.track_at(index);
-        let (window, scope) = (&track.window, Scope::new(channel, track));
+        let (window, scope) = (&track.window, Scope::new(channel, track, self.list));
         let first = window.listed().next().or_else(|| scope.open(window));
         self.settle(&scope, window, first);
         let mut tail = String::with_capacity(4096);

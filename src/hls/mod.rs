@@ -17,6 +17,7 @@
 //! |---|---|---|---|
 //! | 4.2 | quoted strings hold no quote and no line end | `uri` | `s4_2_an_encoders_text_cannot_leave_its_quotes` |
 //! | 4.4.3.3, 6.2.2 | the discontinuity sequence rises as discontinuities leave | `media` | `s6_2_2_discontinuities_that_leave_are_counted` |
+//! | 4.4.3.6, 6.2.5.2 | a list of I-frames, held for the next whole segment | `media` | `s4_4_3_6_the_first_frame_of_every_whole_segment_is_listed` and its neighbours |
 //! | 4.4.3.7-8 | PART-INF and PART-HOLD-BACK come with parts, the same in all playlists | `media` | `s4_4_3_8_server_control_is_the_same_in_all_playlists` |
 //! | 4.4.4.3, 4.4.4.5 | a break and its map stand in front of the first part | `media` | `s4_4_4_9_breaks_and_maps_stand_in_front_of_the_first_part` |
 //! | 4.4.4.6 | every segment has its date from the start | `media` | `s4_4_4_6_every_segment_is_dated` |
@@ -52,6 +53,17 @@ mod uri;
 
 use crate::media::channel::Track;
 use crate::media::cmaf::Kind;
+
+/// Which playlist of a track.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum List {
+    /// All its media.
+    #[default]
+    Media,
+    /// The first frame of each segment of a video track (section 4.4.3.6). They
+    /// have the numbers of their segments, so that these follow from time too.
+    IFrames,
+}
 
 /// Parts are listed until they lie this many target durations from the end of
 /// the list (section 6.2.2).

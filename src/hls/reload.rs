@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::hls::List;
 use crate::media::channel::{Channel, State, Targets};
 use crate::media::window::{Edge, Part, Window};
 
@@ -164,6 +165,7 @@ impl Decision {
 pub fn decide_query(
     channel: &Channel,
     window: &Window,
+    list: List,
     query: &str,
     strict_part_limit: bool,
 ) -> (Decision, Option<Skip>) {
@@ -172,7 +174,7 @@ pub fn decide_query(
     }
     match Directives::parse(query) {
         Ok(directives) => (
-            decide(channel, window, &directives, strict_part_limit),
+            decide(channel, window, list, &directives, strict_part_limit),
             directives.skip,
         ),
         Err(bad) => (Decision::bad_request(bad.message()), None),
@@ -190,6 +192,7 @@ pub fn decide_query(
 pub fn decide(
     channel: &Channel,
     window: &Window,
+    list: List,
     directives: &Directives,
     strict_part_limit: bool,
 ) -> Decision {
@@ -199,7 +202,7 @@ pub fn decide(
     let until = match (directives.msn, directives.part) {
         (None, None) => Want::Segment(0),
         (None, Some(_)) => return Decision::bad_request("_HLS_part needs _HLS_msn"),
-        (Some(msn), Some(part)) if lists_parts(channel) => Want::Part { msn, part },
+        (Some(msn), Some(part)) if lists_parts(channel, list) => Want::Part { msn, part },
         (Some(msn), _) => Want::Segment(msn),
     };
     let msn = directives.msn.unwrap_or_default();
@@ -287,10 +290,9 @@ pub fn decide_part(channel: &Channel, window: &Window, number: u64) -> PartDecis
 }
 
 /// Without parts an open segment is not listed, so only whole ones count.
-fn lists_parts(channel: &Channel) -> bool {
-    channel
-        .targets()
-        .is_some_and(|targets| targets.part_us.is_some())
+fn lists_parts(channel: &Channel, list: List) -> bool {
+    let parts = channel.targets().and_then(|targets| targets.part_us);
+    parts.is_some() && list == List::Media
 }
 
 fn number(name: &'static str, value: &str) -> Result<u64, BadDirective> {
@@ -354,7 +356,15 @@ mod tests {
     const BAD: &str = "400";
 
     fn outcome(script: &Script, query: &str, strict: bool) -> &'static str {
-        match decide_query(&script.channel, script.window("v1"), query, strict).0 {
+        match decide_query(
+            &script.channel,
+            script.window("v1"),
+            List::Media,
+            query,
+            strict,
+        )
+        .0
+        {
             Decision::Ready => NOW,
             Decision::Park { .. } => PARK,
             Decision::Refuse { status: 400, .. } => BAD,

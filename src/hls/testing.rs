@@ -234,6 +234,7 @@ impl Script {
             duration_ticks: ticks,
             independent: segment.parts.is_empty(),
             gap,
+            first_sample_end: 6,
             body,
         }));
         segment.duration_ticks += ticks;

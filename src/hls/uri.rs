@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::hls::List;
 use crate::http::route::ObjectName;
 
 /// `{track}.m3u8`, the same text in the multivariant playlist and in rendition
@@ -14,15 +15,20 @@ impl fmt::Display for PlaylistUri<'_> {
     }
 }
 
-/// `{track}/{object}`, seen from the media playlist.
+/// `{track}/{object}`, seen from the media playlist; the list of I-frames has
+/// its objects beside it.
 pub(crate) struct ObjectUri<'a> {
     pub(crate) track: &'a str,
+    pub(crate) list: List,
     pub(crate) object: ObjectName<'a>,
 }
 
 impl fmt::Display for ObjectUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.track, self.object)
+        match self.list {
+            List::Media => write!(f, "{}/{}", self.track, self.object),
+            List::IFrames => self.object.fmt(f),
+        }
     }
 }
 
@@ -58,6 +64,7 @@ mod tests {
         let uri = |object| {
             ObjectUri {
                 track: "v1",
+                list: List::Media,
                 object,
             }
             .to_string()

@@ -22,6 +22,15 @@ pub enum Route<'a> {
         /// The query, raw and without `?`; `hls::reload` reads it.
         query: &'a str,
     },
+    /// `/live/{channel}/{track}/iframes.m3u8`, likewise.
+    IFramePlaylist {
+        /// Name of the channel.
+        channel: &'a str,
+        /// Name of the track.
+        track: &'a str,
+        /// The query, raw and without `?`.
+        query: &'a str,
+    },
     /// `/live/{channel}/{track}/{object}`
     Object {
         /// Name of the channel.
@@ -116,8 +125,18 @@ impl<'a> Route<'a> {
             return None;
         }
         if let Some((track, object)) = rest.split_once('/') {
+            if !is_track_name(track) {
+                return None;
+            }
+            if object == "iframes.m3u8" {
+                return Some(Self::IFramePlaylist {
+                    channel,
+                    track,
+                    query,
+                });
+            }
             let object = ObjectName::parse(object)?;
-            return is_track_name(track).then_some(Self::Object {
+            return Some(Self::Object {
                 channel,
                 track,
                 object,
@@ -312,6 +331,14 @@ mod tests {
                     generation: "7f3a",
                     msn: 12,
                 },
+            },
+        );
+        check(
+            "/live/news/v0/iframes.m3u8?_HLS_msn=5",
+            Route::IFramePlaylist {
+                channel: "news",
+                track: "v0",
+                query: "_HLS_msn=5",
             },
         );
         for unknown in [

@@ -33,6 +33,8 @@ pub struct Part {
     pub independent: bool,
     /// Stands for media that never came; has no bytes.
     pub gap: bool,
+    /// Bytes from its start to the end of its first sample.
+    pub first_sample_end: u64,
     /// The chunks.
     pub body: Rope,
 }

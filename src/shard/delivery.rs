@@ -4,11 +4,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::hls::List;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
 use crate::http::route::Route;
 use crate::limits;
 use crate::media::channel::Channel;
+use crate::media::cmaf::Kind;
 use crate::shard::desk::Desk;
 use crate::shard::mirror::Mirror;
 use crate::shard::reader::{Answered, Ask, PART_HOLD_MS, Reader};
@@ -152,6 +154,7 @@ impl Shard {
             let route = Route::parse(asked.target);
             if let Route::Multivariant { channel }
             | Route::MediaPlaylist { channel, .. }
+            | Route::IFramePlaylist { channel, .. }
             | Route::Object { channel, .. } = route
             {
                 self.deliver(now, channel, route, &asked);
@@ -267,9 +270,17 @@ fn answer(
         Route::Multivariant { .. } => reader.multivariant(desk, now, channel, ask),
         Route::MediaPlaylist { track, query, .. } => match channel.track(track) {
             Some((index, _)) => {
-                reader.media_playlist(desk, now, channel, index, (query, strict), ask);
+                let list = (index, List::Media);
+                reader.media_playlist(desk, now, channel, list, (query, strict), ask);
             }
             None => return Answered::Unknown,
+        },
+        Route::IFramePlaylist { track, query, .. } => match channel.track(track) {
+            Some((index, track)) if track.info.header.kind == Kind::Video => {
+                let list = (index, List::IFrames);
+                reader.media_playlist(desk, now, channel, list, (query, strict), ask);
+            }
+            _ => return Answered::Unknown,
         },
         Route::Object { track, object, .. } => match channel.track(track) {
             Some((index, _)) => {

@@ -252,6 +252,7 @@ impl Shard {
         match route {
             Route::Multivariant { channel }
             | Route::MediaPlaylist { channel, .. }
+            | Route::IFramePlaylist { channel, .. }
             | Route::Object { channel, .. } => {
                 self.deliver(now, channel, route, &delivery::ask(exchange, request));
             }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::hls::List;
 use crate::hls::reload::{Skip, Want};
 use crate::media::window::Window;
 use crate::shard::ExchangeId;
@@ -14,6 +15,8 @@ pub(super) struct Waiter {
     pub(super) exchange: ExchangeId,
     /// When it is refused.
     pub(super) deadline: Mono,
+    /// The playlist it asked for.
+    pub(super) list: List,
     /// It takes gzip.
     pub(super) gzip: bool,
     /// It takes a delta update.

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::hls::List;
 use crate::hls::cache::{self, Outcome, Resource, retry_after_s};
 use crate::hls::media::{MediaPlaylist, Version};
 use crate::hls::reload::{self, Decision, PartDecision, Skip};
@@ -59,20 +60,43 @@ pub(super) struct Reader {
     multivariant: [Option<(u64, Dated)>; 2],
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct TrackReader {
+    /// By [`List`].
+    lists: [ListReader; 2],
+    recent: VecDeque<(String, Dated)>,
+    parked: Parked,
+}
+
+impl Default for TrackReader {
+    fn default() -> Self {
+        let list = |list| ListReader {
+            playlist: MediaPlaylist::new(list),
+            version: None,
+            replies: Default::default(),
+        };
+        Self {
+            lists: [list(List::Media), list(List::IFrames)],
+            recent: VecDeque::new(),
+            parked: Parked::default(),
+        }
+    }
+}
+
+/// One playlist of a track.
+#[derive(Debug)]
+struct ListReader {
     playlist: MediaPlaylist,
     /// The newest version and the batch of changes it shows.
     version: Option<(u64, Version)>,
     /// Its replies, by [`Variant::slot`].
     replies: [Option<Dated>; Variant::SLOTS],
-    recent: VecDeque<(String, Dated)>,
-    parked: Parked,
 }
 
 /// In which form a media playlist is asked for.
 #[derive(Clone, Copy, Debug)]
 struct Variant {
+    list: List,
     /// The URL names a position, and may be kept for long.
     blocking: bool,
     skip: Option<Skip>,
@@ -168,22 +192,23 @@ impl Reader {
         desk: &mut Desk,
         now: Now,
         channel: &Channel,
-        index: TrackIndex,
+        (index, list): (TrackIndex, List),
         (query, strict): (&str, bool),
         ask: &Ask<'_>,
     ) {
         let window = &channel.track_at(index).window;
-        let (decision, skip) = reload::decide_query(channel, window, query, strict);
+        let (decision, skip) = reload::decide_query(channel, window, list, query, strict);
         match decision {
             Decision::Ready => {
                 let variant = Variant {
+                    list,
                     blocking: query.contains("_HLS_msn="),
                     skip,
                     gzip: ask.gzip,
                 };
                 let reply = self.playlist_reply(desk, now, channel, index, variant);
                 let cache = lifetime(channel, playlist_resource(variant.blocking));
-                let version = self.newest(desk, channel, index);
+                let version = self.newest(desk, channel, (index, list));
                 answer(
                     desk,
                     now,
@@ -198,6 +223,7 @@ impl Reader {
                 let waiter = Waiter {
                     exchange: ask.exchange,
                     deadline: now.mono.plus_ms(reload::hold_ms(targets)),
+                    list,
                     gzip: ask.gzip,
                     skip,
                 };
@@ -298,6 +324,7 @@ impl Reader {
             for waiter in playlists {
                 if desk.parked.contains(&waiter.exchange) {
                     let variant = Variant {
+                        list: waiter.list,
                         blocking: true,
                         skip: waiter.skip,
                         gzip: waiter.gzip,
@@ -398,6 +425,7 @@ impl Reader {
             let waiter = Waiter {
                 exchange: ask.exchange,
                 deadline,
+                list: List::Media,
                 gzip: false,
                 skip: None,
             };
@@ -435,15 +463,24 @@ impl Reader {
     }
 
     /// The newest version of a media playlist.
-    fn newest(&mut self, desk: &mut Desk, channel: &Channel, index: TrackIndex) -> &Version {
-        let track = self.track(index);
-        if !matches!(&track.version, Some((seq, _)) if *seq == channel.seq) {
+    fn newest(
+        &mut self,
+        desk: &mut Desk,
+        channel: &Channel,
+        (index, list): (TrackIndex, List),
+    ) -> &Version {
+        let reader = self.list(index, list);
+        if !matches!(&reader.version, Some((seq, _)) if *seq == channel.seq) {
             desk.counters.renders += 1;
-            track.version = Some((channel.seq, track.playlist.render(channel, index)));
-            track.replies = Default::default();
+            reader.version = Some((channel.seq, reader.playlist.render(channel, index)));
+            reader.replies = Default::default();
         }
-        let (_, version) = track.version.as_ref().expect("rendered above");
+        let (_, version) = reader.version.as_ref().expect("rendered above");
         version
+    }
+
+    fn list(&mut self, index: TrackIndex, list: List) -> &mut ListReader {
+        &mut self.track(index).lists[list as usize]
     }
 
     /// The reply with the newest version of a media playlist.
@@ -455,10 +492,10 @@ impl Reader {
         index: TrackIndex,
         variant: Variant,
     ) -> Rc<Reply> {
-        let slot = variant.slot(self.newest(desk, channel, index));
-        let TrackReader {
+        let slot = variant.slot(self.newest(desk, channel, (index, variant.list)));
+        let ListReader {
             version, replies, ..
-        } = self.track(index);
+        } = self.list(index, variant.list);
         let (_, version) = version.as_ref().expect("rendered above");
         let dated = replies[slot].get_or_insert_with(|| {
             let body = if variant.gzip {

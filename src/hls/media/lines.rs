@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::hls::uri::{ObjectUri, PlaylistUri};
-use crate::hls::{HORIZON_TARGETS, SKIP_TARGETS, is_listed};
+use crate::hls::{HORIZON_TARGETS, List, SKIP_TARGETS, is_listed};
 use crate::http::route::ObjectName;
 use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
 use crate::media::cmaf::Kind;
@@ -20,10 +20,11 @@ pub(super) struct Scope<'a> {
     track: &'a Track,
     targets: &'a Targets,
     timescale: u32,
+    list: List,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(channel: &'a Channel, track: &'a Track) -> Self {
+    pub(super) fn new(channel: &'a Channel, track: &'a Track, list: List) -> Self {
         let targets = channel
             .targets()
             .expect("a channel that is served has settled targets");
@@ -33,6 +34,7 @@ impl<'a> Scope<'a> {
             track,
             targets,
             timescale,
+            list,
         }
     }
 
@@ -40,9 +42,13 @@ impl<'a> Scope<'a> {
         self.channel.state() == State::Ended
     }
 
+    fn has_parts(&self) -> bool {
+        self.targets.part_us.is_some() && self.list == List::Media
+    }
+
     /// The open segment, where it is listed at all: by its parts.
     pub(super) fn open<'w>(&self, window: &'w Window) -> Option<&'w Arc<Segment>> {
-        self.targets.part_us.and_then(|_| window.open())
+        window.open().filter(|_| self.has_parts())
     }
 
     /// The oldest listed segment that still lists its parts: it ends less than
@@ -50,6 +56,9 @@ impl<'a> Scope<'a> {
     /// leave parent by parent, because a part's index is its place in the
     /// parent.
     pub(super) fn live_from(&self, window: &Window) -> Option<u64> {
+        if self.list == List::IFrames {
+            return window.last_whole().map(|newest| newest.msn + 1);
+        }
         let open = self.open(window);
         let horizon = HORIZON_TARGETS * u64::from(self.targets.segment_s);
         let horizon = u128::from(horizon) * u128::from(self.timescale);
@@ -85,8 +94,12 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn head(&self, window: &Window, first: Option<&Arc<Segment>>) -> String {
-        // 6 is what EXT-X-MAP without I-FRAMES-ONLY needs (section 8).
-        let mut out = self.preamble(6, window);
+        // EXT-X-MAP needs 5 beside I-FRAMES-ONLY, else 6 (section 8).
+        let version = match self.list {
+            List::Media => 6,
+            List::IFrames => 5,
+        };
+        let mut out = self.preamble(version, window);
         if let Some(first) = first {
             self.lead(&mut out, first, None);
         }
@@ -124,7 +137,10 @@ impl<'a> Scope<'a> {
             &mut out,
             format_args!(",CAN-SKIP-UNTIL={boundary_s}.00000\n"),
         );
-        if self.targets.part_us.is_some() {
+        if self.list == List::IFrames {
+            out.push_str("#EXT-X-I-FRAMES-ONLY\n");
+        }
+        if self.has_parts() {
             let target = Decimal(self.part_target_units());
             push(
                 &mut out,
@@ -162,7 +178,11 @@ impl<'a> Scope<'a> {
 
     pub(super) fn whole(&self, out: &mut String, segment: &Segment, with_parts: bool) {
         self.date_and_parts(out, segment, with_parts);
-        if segment.gap {
+        let frame = segment
+            .parts
+            .first()
+            .filter(|part| part.independent && !part.gap);
+        if segment.gap || (self.list == List::IFrames && frame.is_none()) {
             out.push_str("#EXT-X-GAP\n");
         }
         let duration = self.printed(segment.start_ticks, segment.duration_ticks);
@@ -171,7 +191,12 @@ impl<'a> Scope<'a> {
             generation,
             msn: segment.msn,
         });
-        push(out, format_args!("#EXTINF:{},\n{uri}\n", Decimal(duration)));
+        push(out, format_args!("#EXTINF:{},\n", Decimal(duration)));
+        if let (List::IFrames, Some(frame)) = (self.list, frame) {
+            let bytes = frame.first_sample_end;
+            push(out, format_args!("#EXT-X-BYTERANGE:{bytes}@0\n"));
+        }
+        push(out, format_args!("{uri}\n"));
     }
 
     pub(super) fn date_and_parts(&self, out: &mut String, segment: &Segment, with_parts: bool) {
@@ -180,7 +205,7 @@ impl<'a> Scope<'a> {
             out,
             format_args!("#EXT-X-PROGRAM-DATE-TIME:{}\n", date.rfc3339()),
         );
-        if with_parts && self.targets.part_us.is_some() {
+        if with_parts && self.has_parts() {
             segment.parts.iter().for_each(|part| self.part(out, part));
         }
     }
@@ -214,7 +239,11 @@ impl<'a> Scope<'a> {
             out.push_str("#EXT-X-ENDLIST\n");
             return;
         }
-        let parts = self.targets.part_us.is_some();
+        // Lists of I-frames are exempt from reports (appendix B.1).
+        if self.list == List::IFrames {
+            return;
+        }
+        let parts = self.has_parts();
         if parts && window.edge().is_some() {
             let generation = &*self.channel.generation;
             let uri = self.uri(ObjectName::Part {
@@ -260,6 +289,7 @@ impl<'a> Scope<'a> {
     fn uri(&self, object: ObjectName<'a>) -> ObjectUri<'a> {
         ObjectUri {
             track: &self.track.info.name,
+            list: self.list,
             object,
         }
     }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 mod delta;
+mod iframes;
 
 use super::lines::{GRID, printed_date};
 use super::*;
@@ -16,7 +17,7 @@ use crate::time::{Wall, rescale_floor};
 
 /// The playlist from scratch, checked against the window by the foreign reader.
 fn draw(script: &Script, name: &str) -> String {
-    let version = MediaPlaylist::new().render(&script.channel, script.index(name));
+    let version = MediaPlaylist::new(List::Media).render(&script.channel, script.index(name));
     let text = String::from_utf8(version.plain(None).to_vec()).unwrap();
     assert_eq!(
         unpack(&version.gzip(None, &mut Deflater::new()).to_vec()),
@@ -156,7 +157,7 @@ fn sb_1_a_header_that_the_next_part_needs_is_hinted_and_there() {
 #[test]
 fn s6_2_2_discontinuities_that_leave_are_counted() {
     let mut script = Script::new(1, Some(500_000)).video("v1");
-    let mut playlist = MediaPlaylist::new();
+    let mut playlist = MediaPlaylist::new(List::Media);
     let mut numbers = Vec::new();
     for turn in 0..12u64 {
         if turn % 3 == 2 {
@@ -236,7 +237,7 @@ fn s4_4_4_9_part_durations_do_not_exceed_the_target() {
             script.part("v1", ticks);
         }
         let text = String::from_utf8(
-            MediaPlaylist::new()
+            MediaPlaylist::new(List::Media)
                 .render(&script.channel, TrackIndex(0))
                 .plain(None)
                 .to_vec(),
@@ -361,7 +362,7 @@ fn s6_2_1_a_known_segment_keeps_uri_duration_and_date() {
 #[test]
 fn a_part_costs_the_same_in_a_window_of_a_day() {
     let mut script = Script::new(2, Some(500_000)).video("v1");
-    let mut playlist = MediaPlaylist::new();
+    let mut playlist = MediaPlaylist::new(List::Media);
     let render = |playlist: &mut MediaPlaylist, script: &Script| {
         let before = playlist.segments_rendered();
         let version = playlist.render(&script.channel, TrackIndex(0));
@@ -441,13 +442,13 @@ proptest! {
         skip in 1..5usize,
     ) {
         let mut script = Script::new(1, Some(500_000)).video("v1");
-        let (mut playlist, mut deflater) = (MediaPlaylist::new(), Deflater::new());
+        let (mut playlist, mut deflater) = (MediaPlaylist::new(List::Media), Deflater::new());
         for (turn, step) in steps.iter().enumerate() {
             take(&mut script, step);
             if turn % skip == 0 {
                 let version = playlist.render(&script.channel, TrackIndex(0));
                 let text = version.plain(None).to_vec();
-                let scratch = MediaPlaylist::new().render(&script.channel, TrackIndex(0));
+                let scratch = MediaPlaylist::new(List::Media).render(&script.channel, TrackIndex(0));
                 prop_assert_eq!(&text, &scratch.plain(None).to_vec());
                 prop_assert_eq!(unpack(&version.gzip(None, &mut deflater).to_vec()), text);
                 delta::check(&version);

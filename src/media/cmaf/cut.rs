@@ -6,7 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::moof;
-use super::resolve::{all_inside, extent, media_ranges};
+use super::resolve::{all_inside, extent, first_sample_end, media_ranges};
 use super::write::NewChunk;
 use super::{Chunk, Event, Parser, Sample, TrackChunk, TrackHeader};
 use crate::limits;
@@ -49,15 +49,19 @@ pub fn cut(
         let kind = ErrorKind::Invalid("a decode time that no clock reaches");
         return Err(Error::new(chunk.at, kind));
     }
+    let bytes = write(&source, prefix, chunk.decode_time, before, &media_before);
     let first = TrackChunk {
-        bytes: write(&source, prefix, chunk.decode_time, before, &media_before),
+        first_sample_end: first_sample_end(&bytes, before),
+        bytes,
         duration,
         presentation_shift,
         samples: before.to_vec(),
         ..chunk.clone()
     };
+    let bytes = write(&source, &[], decode_time, after, &media_after);
     let second = TrackChunk {
-        bytes: write(&source, &[], decode_time, after, &media_after),
+        first_sample_end: first_sample_end(&bytes, after),
+        bytes,
         decode_time,
         duration: rest,
         presentation_shift: rest_shift,

@@ -193,6 +193,9 @@ pub struct TrackChunk {
     pub presentation_shift: i64,
     /// Samples in decode order, at least one.
     pub samples: Vec<Sample>,
+    /// Bytes from the start of `bytes` to the end of the first sample: all that
+    /// is needed to decode it, if it is independent.
+    pub first_sample_end: usize,
     /// Whether a styp stands in front.
     pub styp: bool,
     /// The track ends with this segment.

@@ -47,10 +47,14 @@ pub fn resolve(
             continue;
         }
         let mut track = describe(chunk, fragment, samples)?;
+        let first = places[at].iter().find(|place| place.len > 0);
+        let from = first.map_or(0, |place| place.from as usize);
+        track.first_sample_end = chunk.prefix_len + from + track.samples[0].size as usize;
         if !as_it_came {
             let is_video = header.tracks[indexes[at]].kind == Kind::Video;
             let takes_events = if has_video { is_video } else { at == 0 };
             track.bytes = rewrite(chunk, fragment, &places[at], takes_events, &track)?;
+            track.first_sample_end = first_sample_end(&track.bytes, &track.samples);
         }
         out.push((indexes[at], track));
     }
@@ -148,11 +152,19 @@ fn describe(chunk: &Chunk, fragment: &Fragment, samples: Vec<Sample>) -> Result<
         duration,
         presentation_shift,
         samples,
+        first_sample_end: 0,
         styp: chunk.styp,
         last: chunk.last,
         slate: chunk.slate,
         producer_time: producer_time(chunk, fragment.track_id),
     })
+}
+
+/// Where the first sample ends in a chunk as [`NewChunk`] writes it: its media
+/// comes last and has no hole.
+pub(super) fn first_sample_end(bytes: &[u8], samples: &[Sample]) -> usize {
+    let later = samples.iter().skip(1).map(|sample| sample.size as usize);
+    bytes.len() - later.sum::<usize>()
 }
 
 /// The sum of the durations, and the least composition time counted from the

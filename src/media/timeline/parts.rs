@@ -55,6 +55,7 @@ pub(super) struct PartBuilder {
     start: i64,
     ticks: u64,
     independent: bool,
+    first_sample_end: u64,
     /// Number of the next part: fixed when the last one ended, because a hint
     /// names it from then on. Unknown before the first.
     next_number: Option<u64>,
@@ -72,6 +73,7 @@ impl PartBuilder {
             start: 0,
             ticks: 0,
             independent: false,
+            first_sample_end: 0,
             next_number: None,
         }
     }
@@ -154,6 +156,7 @@ impl PartBuilder {
             duration_ticks: self.ticks,
             independent: self.independent,
             gap: false,
+            first_sample_end: self.first_sample_end,
             body: std::mem::take(&mut self.body),
         };
         self.ticks = 0;
@@ -198,6 +201,7 @@ impl PartBuilder {
                 duration_ticks: ticks,
                 independent: false,
                 gap: true,
+                first_sample_end: 0,
                 body: Rope::new(),
             })
         });
@@ -208,6 +212,7 @@ impl PartBuilder {
         if self.ticks == 0 {
             self.start = chunk.start;
             self.independent = chunk.chunk.is_independent();
+            self.first_sample_end = chunk.chunk.first_sample_end as u64;
         }
         self.ticks += chunk.chunk.duration;
         self.body.push(chunk.chunk.bytes);

@@ -64,6 +64,7 @@ fn check_cut(track: &TrackChunk, header: &Header, at: usize, whole: &Media) {
     assert!(media == *whole, "both halves are the whole");
     for (made, read) in [(&first, &first_again), (&second, &second_again)] {
         assert_eq!(made.samples, read.samples);
+        assert_eq!(made.first_sample_end, read.first_sample_end);
         let turn = if made.wraps {
             u64::from(u32::MAX)
         } else {
@@ -80,6 +81,16 @@ fn check_cut(track: &TrackChunk, header: &Header, at: usize, whole: &Media) {
         assert_eq!(made.producer_time, read.producer_time);
     }
     assert_eq!(first.styp, track.styp);
+    for made in [&first, &second] {
+        let size = made.samples[0].size as usize;
+        let at = if std::ptr::eq(made, &first) {
+            0
+        } else {
+            first.samples.len()
+        };
+        let frame = &made.bytes[made.first_sample_end - size..made.first_sample_end];
+        assert_eq!(frame, whole[at].1, "the first frame ends where it says");
+    }
 }
 
 fn header_of(bytes: &[u8]) -> Header {

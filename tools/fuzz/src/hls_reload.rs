@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headwater::hls::List;
 use headwater::hls::media::MediaPlaylist;
 use headwater::hls::reload::{self, Decision, Directives, PartDecision};
 use headwater::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
@@ -21,18 +22,23 @@ pub fn hls_reload(data: &[u8]) {
     let Ok(query) = std::str::from_utf8(query) else {
         return;
     };
+    let list = if flags & 4 != 0 {
+        List::IFrames
+    } else {
+        List::Media
+    };
     let (ended, strict) = (flags & 1 != 0, flags & 2 != 0);
     let channel = channel(u64::from(whole % 16), open % 8, part_10ms, ended);
     let window = &channel.track_at(TRACK).window;
 
-    let (decision, skip) = reload::decide_query(&channel, window, query, strict);
+    let (decision, skip) = reload::decide_query(&channel, window, list, query, strict);
     match Directives::parse(query) {
         _ if ended => assert_eq!(decision, Decision::Ready),
         Err(_) => assert!(matches!(decision, Decision::Refuse { status: 400, .. })),
         Ok(directives) => {
             assert_eq!(
                 decision,
-                reload::decide(&channel, window, &directives, strict)
+                reload::decide(&channel, window, list, &directives, strict)
             );
             let number = directives.msn.unwrap_or_default();
             let part = reload::decide_part(&channel, window, number);
@@ -45,7 +51,7 @@ pub fn hls_reload(data: &[u8]) {
     if let Decision::Park { until } = decision {
         assert!(!until.is_met(window), "what is there is not waited for");
     }
-    let version = MediaPlaylist::new().render(&channel, TRACK);
+    let version = MediaPlaylist::new(list).render(&channel, TRACK);
     assert!(!version.plain(skip).is_empty());
     assert!(!(ended && version.is_delta(skip)));
 }
@@ -103,6 +109,7 @@ fn segment(msn: u64, parts: u8, header: &Arc<HeaderObject>) -> Arc<Segment> {
         duration_ticks: PART_TICKS,
         independent: index == 0,
         gap: false,
+        first_sample_end: 0,
         body: Rope::from(b"moof".to_vec()),
     };
     Arc::new(Segment {

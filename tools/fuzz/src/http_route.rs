@@ -14,6 +14,9 @@ pub fn http_route(data: &[u8]) {
             assert!(is_name(channel));
             assert_eq!(path, format!("/live/{channel}/index.m3u8"));
         }
+        Route::IFramePlaylist { channel, track, .. } => {
+            assert!(is_name(channel) && is_track_name(track));
+        }
         Route::MediaPlaylist {
             channel,
             track,

@@ -14,7 +14,7 @@ fn delta_of(version: &Version) -> Option<String> {
 }
 
 fn render(script: &Script) -> Version {
-    MediaPlaylist::new().render(&script.channel, TrackIndex(0))
+    MediaPlaylist::new(List::Media).render(&script.channel, TrackIndex(0))
 }
 
 /// The lines of a playlist up to its first segment, which begins with one of
@@ -142,7 +142,7 @@ fn s4_4_5_2_a_break_in_front_of_the_first_kept_segment_is_kept() {
 #[test]
 fn s6_2_5_1_a_delta_of_a_day_is_as_short_as_one_of_a_minute() {
     let mut script = Script::new(2, Some(500_000)).video("v1");
-    let mut playlist = MediaPlaylist::new();
+    let mut playlist = MediaPlaylist::new(List::Media);
     let mut sizes = Vec::new();
     for turn in 0..43_200 {
         script.segment("v1", &[45_000; 4]);
