@@ -6,9 +6,12 @@ use std::rc::Rc;
 
 use crate::hls::gzip::{Piece, Pieces};
 
-/// Segments of a full block. More make a version's list of pieces shorter,
-/// fewer make the block that still grows cheaper to copy, once a segment.
-const BLOCK_SEGMENTS: usize = 64;
+/// Segments of a full block. More make the block that still grows, and the one
+/// that the window is leaving, dearer to copy, once a segment.
+const BLOCK_SEGMENTS: usize = 32;
+/// Full blocks in a row become one of the next size, and so on: a day of short
+/// segments is some dozen pieces, not a thousand.
+const JOINED_BLOCKS: usize = 4;
 
 /// The settled text of one playlist, oldest segment first, without a hole.
 ///
@@ -17,7 +20,9 @@ const BLOCK_SEGMENTS: usize = 64;
 /// lead, because the head of the playlist states what holds there.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    full: VecDeque<Block>,
+    /// Full blocks and what they were joined to, larger ones first but for what
+    /// the window is leaving.
+    full: VecDeque<Node>,
     growing: Block,
     /// Number of the segment that settles next.
     next_msn: u64,
@@ -41,11 +46,7 @@ impl Blocks {
                 ..Self::default()
             };
         }
-        while self
-            .full
-            .front()
-            .is_some_and(|block| block.end_msn() <= msn)
-        {
+        while self.full.front().is_some_and(|node| node.end_msn <= msn) {
             self.full.pop_front();
         }
     }
@@ -65,9 +66,22 @@ impl Blocks {
         self.next_msn += 1;
         (self.shown, self.kept) = (None, None);
         if self.growing.marks.len() == BLOCK_SEGMENTS {
-            let mut full = std::mem::take(&mut self.growing);
-            full.frozen = Some(Piece::new(std::mem::take(&mut full.text)));
-            self.full.push_back(full);
+            let full = std::mem::take(&mut self.growing);
+            self.full.push_back(Node::leaf(full));
+            self.join();
+        }
+    }
+
+    /// Joins the newest nodes while there are enough of one size.
+    fn join(&mut self) {
+        loop {
+            let size = self.full.back().expect("one was just added").size;
+            let alike = self.full.iter().rev().take_while(|node| node.size == size);
+            if alike.count() < JOINED_BLOCKS {
+                return;
+            }
+            let nodes = self.full.split_off(self.full.len() - JOINED_BLOCKS);
+            self.full.push_back(Node::joined(nodes.into()));
         }
     }
 
@@ -91,12 +105,15 @@ impl Blocks {
     }
 
     fn pieces(&self, first_msn: u64, lead: Lead) -> Rc<Pieces> {
-        let blocks = self.full.iter().chain(Some(&self.growing));
-        Pieces::new(
-            blocks
-                .filter_map(|block| block.from(first_msn, lead))
-                .collect(),
-        )
+        let mut pieces = Vec::new();
+        for node in &self.full {
+            node.collect(first_msn, lead, &mut pieces);
+        }
+        pieces.extend(self.growing.at(first_msn, lead).map(|at| {
+            let rest = &self.growing.text[at..];
+            Piece::new(rest.to_owned())
+        }));
+        Pieces::new(pieces)
     }
 }
 
@@ -113,10 +130,7 @@ struct Block {
     first_msn: u64,
     /// Where each segment begins.
     marks: Vec<Mark>,
-    /// While the block grows.
     text: String,
-    /// Once it is full.
-    frozen: Option<Rc<Piece>>,
 }
 
 /// Positions in the text of a block, in bytes.
@@ -127,26 +141,86 @@ struct Mark {
 }
 
 impl Block {
-    fn end_msn(&self) -> u64 {
-        self.first_msn + self.marks.len() as u64
+    /// Where segment `msn` begins, or all when the block begins later; `None`
+    /// when the block ends before it.
+    fn at(&self, msn: u64, lead: Lead) -> Option<usize> {
+        let index = match msn.checked_sub(self.first_msn) {
+            None => return self.marks.first().map(|mark| mark.lead),
+            Some(index) => usize::try_from(index).ok()?,
+        };
+        self.marks.get(index).map(|mark| match lead {
+            Lead::Kept => mark.lead,
+            Lead::Left => mark.body,
+        })
+    }
+}
+
+/// Text that grows no more: of one block, or of nodes that were joined.
+#[derive(Debug)]
+struct Node {
+    end_msn: u64,
+    /// How often its blocks were joined.
+    size: u32,
+    text: Rc<Piece>,
+    of: Of,
+}
+
+#[derive(Debug)]
+enum Of {
+    Block(Block),
+    Nodes(Vec<Node>),
+}
+
+impl Node {
+    fn leaf(mut block: Block) -> Self {
+        Self {
+            end_msn: block.first_msn + block.marks.len() as u64,
+            size: 0,
+            text: Piece::new(std::mem::take(&mut block.text)),
+            of: Of::Block(block),
+        }
     }
 
-    /// The text from segment `msn` on, if any of it is here; all of it when the
-    /// block begins later.
-    fn from(&self, msn: u64, lead: Lead) -> Option<Rc<Piece>> {
-        if msn >= self.end_msn() || self.marks.is_empty() {
-            return None;
+    fn joined(mut nodes: Vec<Self>) -> Self {
+        let parts: Vec<_> = nodes.iter().map(|node| Rc::clone(&node.text)).collect();
+        let (text, within) = Piece::join(&parts);
+        for (node, part) in nodes.iter_mut().zip(within) {
+            node.text = part;
         }
-        let at = match msn.checked_sub(self.first_msn) {
-            Some(index) if lead == Lead::Kept => self.marks[index as usize].lead,
-            Some(index) => self.marks[index as usize].body,
-            None => self.marks[0].lead,
-        };
-        Some(match &self.frozen {
-            Some(piece) if at == 0 => Rc::clone(piece),
-            Some(piece) => Piece::new(piece.text().slice(at..)),
-            None => Piece::new(self.text[at..].to_owned()),
-        })
+        let newest = nodes.last().expect("some are joined");
+        Self {
+            end_msn: newest.end_msn,
+            size: newest.size + 1,
+            text,
+            of: Of::Nodes(nodes),
+        }
+    }
+
+    fn first_msn(&self) -> u64 {
+        match &self.of {
+            Of::Block(block) => block.first_msn,
+            Of::Nodes(nodes) => nodes[0].first_msn(),
+        }
+    }
+
+    /// Adds the text from segment `msn` on, in as few pieces as there are.
+    fn collect(&self, msn: u64, lead: Lead, out: &mut Vec<Rc<Piece>>) {
+        if self.end_msn <= msn {
+            return;
+        }
+        let all = msn < self.first_msn() || (msn == self.first_msn() && lead == Lead::Kept);
+        match &self.of {
+            _ if all => out.push(Rc::clone(&self.text)),
+            Of::Nodes(nodes) => nodes.iter().for_each(|node| node.collect(msn, lead, out)),
+            Of::Block(block) => {
+                let at = block.at(msn, lead).expect("it ends later");
+                out.push(if at == 0 {
+                    Rc::clone(&self.text)
+                } else {
+                    Piece::new(self.text.text().slice(at..))
+                });
+            }
+        }
     }
 }
 
@@ -166,14 +240,16 @@ mod tests {
             (blocks.next_msn(), text(&mut blocks, 10)),
             (10, String::new())
         );
-        let total = 3 * BLOCK_SEGMENTS as u64 + 5;
+        let total = (JOINED_BLOCKS as u64 + 3) * BLOCK_SEGMENTS as u64 + 5;
         for msn in 10..10 + total {
             blocks.settle(&format!("<{msn}>{msn};"), format!("<{msn}>").len());
         }
+        let all: String = (10..10 + total)
+            .map(|msn| format!("<{msn}>{msn};"))
+            .collect();
         for from in 10..10 + total {
-            let rest: String = (from + 1..10 + total)
-                .map(|msn| format!("<{msn}>{msn};"))
-                .collect();
+            let rest = &all[all.find(&format!("<{from}>")).expect("it is there")..];
+            let rest = rest.split_once(';').expect("it has an end").1;
             blocks.forget_before(from);
             assert_eq!(text(&mut blocks, from), format!("{from};{rest}"));
             let kept = String::from_utf8(blocks.kept(from).text().to_vec()).unwrap();
@@ -183,11 +259,24 @@ mod tests {
             blocks.full.is_empty(),
             "blocks leave with their last segment"
         );
-        blocks.forget_before(1000);
+        blocks.forget_before(5000);
         assert_eq!(
-            (blocks.next_msn(), text(&mut blocks, 1000)),
-            (1000, String::new())
+            (blocks.next_msn(), text(&mut blocks, 5000)),
+            (5000, String::new())
         );
+    }
+
+    #[test]
+    fn a_long_text_is_few_pieces_wherever_it_begins() {
+        let mut blocks = Blocks::default();
+        let day = 43_200;
+        (0..day).for_each(|_| blocks.settle("text", 0));
+        let most = (0..day).step_by(997).map(|from| {
+            let count = blocks.shown(from).text().pieces().len();
+            assert_eq!(blocks.shown(from).text().len(), 4 * (day - from));
+            count
+        });
+        assert!(most.max().expect("some") <= 32);
     }
 
     #[test]

@@ -71,7 +71,9 @@ impl Deflater {
 #[derive(Debug, Default)]
 pub struct Piece {
     text: Bytes,
-    deflated: OnceCell<(Bytes, Checksum)>,
+    /// The pieces it was joined from, which are compressed for it.
+    parts: Vec<Rc<Piece>>,
+    deflated: OnceCell<(Bytes, Rc<Checksum>)>,
 }
 
 impl Piece {
@@ -79,8 +81,36 @@ impl Piece {
     pub fn new(text: impl Into<Bytes>) -> Rc<Self> {
         Rc::new(Self {
             text: text.into(),
+            parts: Vec::new(),
             deflated: OnceCell::new(),
         })
+    }
+
+    /// One piece for some in a row, and these again, their texts now within the
+    /// text of it.
+    pub fn join(parts: &[Rc<Self>]) -> (Rc<Self>, Vec<Rc<Self>>) {
+        let mut text = Vec::with_capacity(parts.iter().map(|part| part.text.len()).sum());
+        for part in parts {
+            text.extend_from_slice(&part.text);
+        }
+        let text = Bytes::from(text);
+        let mut at = 0;
+        let within = parts.iter().map(|part| {
+            let from = at;
+            at += part.text.len();
+            Rc::new(Self {
+                text: text.slice(from..at),
+                parts: part.parts.clone(),
+                deflated: part.deflated.clone(),
+            })
+        });
+        let within: Vec<_> = within.collect();
+        let joined = Rc::new(Self {
+            text,
+            parts: within.clone(),
+            deflated: OnceCell::new(),
+        });
+        (joined, within)
     }
 
     /// As it reads.
@@ -88,9 +118,20 @@ impl Piece {
         &self.text
     }
 
-    fn deflated(&self, deflater: &mut Deflater) -> &(Bytes, Checksum) {
-        self.deflated
-            .get_or_init(|| (deflater.deflate(&self.text), Checksum::of(&self.text)))
+    fn deflated(&self, deflater: &mut Deflater) -> &(Bytes, Rc<Checksum>) {
+        self.deflated.get_or_init(|| {
+            if self.parts.is_empty() {
+                let sum = Rc::new(Checksum::of(&self.text));
+                return (deflater.deflate(&self.text), sum);
+            }
+            let (mut all, mut sum) = (Vec::new(), Checksum::default());
+            for part in &self.parts {
+                let (bytes, of_part) = part.deflated(deflater);
+                all.extend_from_slice(bytes);
+                sum.append(of_part);
+            }
+            (all.into(), Rc::new(sum))
+        })
     }
 }
 
@@ -222,6 +263,22 @@ pub(crate) mod tests {
         assert_eq!(whole(&mut Deflater::new(), text.as_bytes()).to_vec(), first);
         assert!(first.len() * 20 < text.len(), "{} bytes", first.len());
         assert_eq!(unpack(&whole(&mut deflater, b"").to_vec()), b"");
+    }
+
+    #[test]
+    fn a_joined_piece_shares_text_and_work_with_its_parts() {
+        let mut deflater = Deflater::new();
+        let parts = ["one ", "two ", ""].map(Piece::new);
+        let before = parts[0].deflated(&mut deflater).0.clone();
+        let (joined, within) = Piece::join(&parts);
+        assert_eq!(&joined.text()[..], b"one two ");
+        assert_eq!(within[1].text().as_ptr(), joined.text()[4..].as_ptr());
+        assert_eq!(
+            within[0].deflated(&mut deflater).0.as_ptr(),
+            before.as_ptr()
+        );
+        let packed = member(&mut deflater, &joined, &Pieces::default(), &within[1]).to_vec();
+        assert_eq!(unpack(&packed), b"one two two ");
     }
 
     #[test]

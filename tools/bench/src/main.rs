@@ -12,6 +12,10 @@ mod push;
 mod report;
 mod servers;
 mod stats;
+mod window;
+
+#[path = "../../../tests/support/encoder.rs"]
+mod encoder;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,6 +28,7 @@ const USAGE: &str = "usage:
       [--seconds 4] [--parked-pairs 3] [--parts 10] [--players 5000]
       [--remark TEXT] [--out DIR]
   headwater-bench floor ADDRESS REPLY-FILE
+  headwater-bench window [ROUNDS]
 run it from the root of the repository, through benches/first.sh";
 
 /// What is measured and how long.
@@ -51,6 +56,11 @@ fn main() -> ExitCode {
     let done = match &words[..] {
         ["first", rest @ ..] => first(rest),
         ["floor", address, file] => run_floor(address, Path::new(file)),
+        ["window"] => window(15),
+        ["window", rounds] => rounds
+            .parse()
+            .map_err(|_| USAGE.to_owned())
+            .and_then(window),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -85,6 +95,11 @@ fn first(words: &[&str]) -> Result<(), String> {
     measured.map_err(say)?;
     let folder = report::write(&options, &results).map_err(say)?;
     eprintln!("written to {}", folder.display());
+    Ok(())
+}
+
+fn window(rounds: usize) -> Result<(), String> {
+    window::measure(rounds.max(1));
     Ok(())
 }
 
