@@ -72,7 +72,7 @@ impl Deflater {
 pub struct Piece {
     text: Bytes,
     /// The pieces it was joined from, which are compressed for it.
-    parts: Vec<Rc<Piece>>,
+    parts: Vec<Rc<Self>>,
     deflated: OnceCell<(Bytes, Rc<Checksum>)>,
 }
 
