@@ -163,9 +163,16 @@ fn watch() {
 fn finding(target: &Target, data: &[u8]) -> Option<String> {
     BEGUN.fetch_add(1, Relaxed);
     let held = MEMORY.restart();
-    let began = Instant::now();
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(data)));
-    let took = began.elapsed();
+    let run = || {
+        let began = Instant::now();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(data)));
+        (outcome, began.elapsed())
+    };
+    let (outcome, mut took) = run();
+    if took > RUN_MAX {
+        // The machine may have had other work; the input is slow if it always is.
+        took = took.min(run().1).min(run().1);
+    }
     let peak = MEMORY.peak().saturating_sub(held);
     if outcome.is_err() {
         Some("it panicked".into())
