@@ -17,6 +17,7 @@ mod tally;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -68,9 +69,9 @@ struct Args {
     /// says when each part was published. Without it the first of the fleet does.
     #[arg(long)]
     direct: Option<String>,
-    /// The report as JSON, on standard output.
-    #[arg(long)]
-    json: bool,
+    /// Where the report goes as JSON, beside the text on standard output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -132,14 +133,14 @@ fn run(args: &Args) -> Result<u64, String> {
         };
         into.merge(tally);
     }
-    if args.json {
+    print!("{}", all.text());
+    println!("{} parts were published", board.len());
+    if let Some(file) = &args.json {
         let mut report = all.json();
         report["parts_published"] = board.len().into();
         report["direct"] = direct.json();
-        println!("{report:#}");
-    } else {
-        print!("{}", all.text());
-        println!("{} parts were published", board.len());
+        std::fs::write(file, format!("{report:#}\n"))
+            .map_err(|e| format!("{}: {e}", file.display()))?;
     }
     // Without the probe every time since publication is void.
     Ok(all.errors() + direct.errors())
