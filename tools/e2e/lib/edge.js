@@ -37,12 +37,11 @@ export class Counter {
   }
 
   pass(request, response, hostname, port) {
-    const note = { url: request.url, encoding: request.headers['accept-encoding'] ?? '', status: null, at: Date.now() };
+    const note = { url: request.url, encoding: request.headers['accept-encoding'] ?? '', status: null };
     this.requests.push(note);
     const { method, url: path, headers } = request;
     const onward = http.request({ agent: this.agent, hostname, port, method, path, headers }, (answer) => {
       note.status = answer.statusCode;
-      note.took = Date.now() - note.at; note.cache = answer.headers['cache-control'];
       response.writeHead(answer.statusCode, answer.rawHeaders);
       answer.pipe(response);
     });
@@ -51,10 +50,15 @@ export class Counter {
     onward.end();
   }
 
+  /** How many requests for one URL there were. */
+  count(url) {
+    return this.requests.filter((request) => request.url === url).length;
+  }
+
   /** Requests by what they ask for: `[{ what, kind, count, statuses }]`, the most frequent first. */
-  tally(since = 0) {
+  tally() {
     const all = new Map();
-    for (const { url, encoding, status } of this.requests.slice(since)) {
+    for (const { url, encoding, status } of this.requests) {
       const kind = kindOf(url);
       const what = kind === 'part' || kind === 'media' ? url : `${url} ${encoding}`;
       const entry = all.get(what) ?? { what, kind, count: 0, statuses: new Set() };
