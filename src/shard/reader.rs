@@ -30,8 +30,6 @@ use crate::time::{Now, Wall};
 pub(super) const PART_HOLD_MS: u64 = 3_000;
 /// Replies of media objects that are kept for those who ask next.
 const RECENT_OBJECTS: usize = 4;
-/// Slots of peers that left which are not worth a search.
-const SLOTS_LEFT_MAX: usize = 1024;
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 
 /// A GET or HEAD, as far as a reader needs it.
@@ -401,7 +399,7 @@ impl Reader {
     ) -> bool {
         // Peers that left keep their slots until then. Once they have more than
         // those who wait, the search pays for itself.
-        let slots_worth_keeping = 2 * desk.parked.len() + SLOTS_LEFT_MAX;
+        let slots_worth_keeping = 2 * desk.parked.len() + limits::CHANNEL_LEFT_MAX;
         if self.slots() >= limits::CHANNEL_PARKED_MAX.min(slots_worth_keeping) {
             for track in &mut self.tracks {
                 track.parked.compact(&desk.parked);

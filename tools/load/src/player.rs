@@ -345,9 +345,10 @@ impl Track {
     }
 
     fn queue_header(&mut self, index: usize, segment: &Segment) {
-        if segment.header.is_some() && segment.header != self.header {
-            self.header.clone_from(&segment.header);
-            let target = segment.header.as_ref().expect("checked above");
+        if let Some(target) = &segment.header
+            && self.header.as_ref() != Some(target)
+        {
+            self.header = Some(Rc::clone(target));
             self.media.push_back(Request {
                 what: What::Header { track: index },
                 target: Rc::clone(target),
@@ -374,7 +375,7 @@ fn start_of(mode: Mode, list: &MediaPlaylist) -> Position {
     let whole = list.segments.iter().filter(|of| of.target.is_some());
     let third = whole.rev().take(3).last();
     third
-        .or(list.segments.first())
+        .or_else(|| list.segments.first())
         .map_or((0, 0), |segment| (segment.msn, 0))
 }
 
