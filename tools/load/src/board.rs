@@ -1,6 +1,6 @@
 //! When each part was published, as far as anybody of the fleet saw it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// Parts kept: a few minutes of a channel with several tracks.
@@ -16,7 +16,7 @@ pub(crate) struct Board {
 struct Seen {
     at_us: BTreeMap<u64, u64>,
     /// The same by time, to forget the oldest.
-    by_time: BTreeMap<(u64, u64), ()>,
+    by_time: BTreeSet<(u64, u64)>,
 }
 
 impl Board {
@@ -28,9 +28,9 @@ impl Board {
             return;
         }
         seen.at_us.insert(part, now_us);
-        seen.by_time.insert((now_us, part), ());
+        seen.by_time.insert((now_us, part));
         if seen.at_us.len() > PARTS_MAX
-            && let Some(((_, oldest), ())) = seen.by_time.pop_first()
+            && let Some((_, oldest)) = seen.by_time.pop_first()
         {
             seen.at_us.remove(&oldest);
         }

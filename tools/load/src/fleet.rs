@@ -142,7 +142,9 @@ impl Fleet {
                 self.on_event((data >> 32) as u32, data as u32 as usize);
             }
         }
-        self.match_sightings(u64::MAX);
+        // What is unmatched only because the probe ended at the same time is no
+        // matter.
+        self.match_sightings(self.now_us());
         let _ = reports.send((index, self.tally));
         Ok(())
     }
