@@ -101,6 +101,9 @@ pub const CORE_CONNECTIONS_MAX: usize = 1 << 20;
 pub const CORE_PARKED_MAX: usize = 1 << 19;
 /// Requests parked on one channel on one core; overflow is 503.
 pub const CHANNEL_PARKED_MAX: usize = 1 << 18;
+/// Slots of players who left a channel while they waited, on one core, that are
+/// not worth a search; beyond it they may not outnumber those who wait.
+pub const CHANNEL_LEFT_MAX: usize = 1024;
 /// Requests of one channel on one core that came before there was anything to
 /// serve; overflow is 503.
 pub const CHANNEL_EARLY_MAX: usize = 10_000;

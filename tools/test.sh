@@ -5,7 +5,8 @@
 #   tools/test.sh --quick    all but the browser: the everyday form
 #
 # E2E_SECONDS sets how long each scenario plays (60), E2E_SHOTS a folder for
-# screenshots.
+# screenshots, HEADWATER_BIN and HEADWATER_LOAD_BIN other binaries than those
+# built here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,8 +31,10 @@ if command -v node >/dev/null; then step node --test tools/e2e/unit/*.test.js; f
 
 step tools/sim/canary.sh --locked
 
-step cargo build --release --locked
-export HEADWATER_BIN=${HEADWATER_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/release/headwater}
+step cargo build --release --locked -p headwater -p headwater-load
+built=${CARGO_TARGET_DIR:-$PWD/target}/release
+export HEADWATER_BIN=${HEADWATER_BIN:-$built/headwater}
+export HEADWATER_LOAD_BIN=${HEADWATER_LOAD_BIN:-$built/headwater-load}
 export E2E_SECONDS=${E2E_SECONDS:-60}
 step node --test --test-concurrency=1 tools/e2e/scenarios/*.test.js
 

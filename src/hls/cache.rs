@@ -1,8 +1,11 @@
 //! How long caches may keep each answer (rfc8216bis appendix B.1, and where it
 //! would poison a URL, less).
 //!
-//! A URL that is about to become valid must never be kept as an error: a
-//! blocking reload that came too early is the URL of the next on-time viewer.
+//! A URL that is about to become valid must not be kept as an error for long: a
+//! blocking reload that came too early is the URL of an on-time viewer two
+//! segments later. Nor may it be `no-store`: a cache that collapses requests then
+//! sends all who waited for the one answer to the origin, one after the other or
+//! at once. A second, in shared caches alone, is between the two.
 
 use crate::http::reply::Cache;
 use crate::media::channel::Targets;
@@ -70,7 +73,7 @@ pub fn lifetime(resource: Resource, outcome: Outcome, targets: Option<&Targets>)
             Outcome::Found | Outcome::FoundEnded,
             Resource::Part | Resource::Segment | Resource::Header,
         ) => Cache::Immutable(window_s.max(6 * target_s)),
-        (Outcome::Refused | Outcome::TimedOut, _) => Cache::NoStore,
+        (Outcome::Refused | Outcome::TimedOut, _) => Cache::Shared(SOON_S),
         (Outcome::Busy | Outcome::Unknown, _) => Cache::MaxAge(SOON_S),
         (Outcome::Missing | Outcome::Gone, _) => Cache::MaxAge(target_s),
     }
@@ -88,6 +91,10 @@ pub fn retry_after_s(targets: Option<&Targets>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 9111 section 5.2.2.10: `s-maxage` overrides `max-age` in a shared
+    /// cache.
+    const HERD: &str = "public, max-age=0, s-maxage=1";
 
     #[test]
     fn sb_1_lifetimes_follow_the_table() {
@@ -135,10 +142,10 @@ mod tests {
                 "public, max-age=3600",
                 "public, max-age=3600",
             ),
-            (Playlist, Refused, "no-store", "no-store"),
-            (BlockingPlaylist, Refused, "no-store", "no-store"),
-            (BlockingPlaylist, TimedOut, "no-store", "no-store"),
-            (Part, TimedOut, "no-store", "no-store"),
+            (Playlist, Refused, HERD, HERD),
+            (BlockingPlaylist, Refused, HERD, HERD),
+            (BlockingPlaylist, TimedOut, HERD, HERD),
+            (Part, TimedOut, HERD, HERD),
             (
                 BlockingPlaylist,
                 Busy,

@@ -146,6 +146,9 @@ pub enum Cache {
     MaxAge(u64),
     /// This many seconds, and it never changes: clients need not revalidate.
     Immutable(u64),
+    /// This many seconds in caches that serve many, not at all in a player's
+    /// own: a herd that was held together is answered by one request.
+    Shared(u64),
 }
 
 impl fmt::Display for Cache {
@@ -154,6 +157,7 @@ impl fmt::Display for Cache {
             Self::NoStore => f.write_str("no-store"),
             Self::MaxAge(seconds) => write!(f, "public, max-age={seconds}"),
             Self::Immutable(seconds) => write!(f, "public, max-age={seconds}, immutable"),
+            Self::Shared(seconds) => write!(f, "public, max-age=0, s-maxage={seconds}"),
         }
     }
 }

@@ -124,3 +124,24 @@ impl Parked {
         lists.flatten().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_peers_that_left_are_freed_and_the_others_keep_their_order() {
+        let waiter = |exchange| Waiter {
+            exchange: ExchangeId(exchange),
+            deadline: Mono(exchange),
+            gzip: false,
+        };
+        let mut parked = Parked::default();
+        (0..10).for_each(|exchange| parked.part(exchange / 5, waiter(exchange)));
+        let stayed: BTreeSet<_> = [6, 8].map(ExchangeId).into();
+        parked.compact(&stayed);
+        assert_eq!((parked.slots(), parked.parts.len()), (2, 1));
+        let left: Vec<_> = parked.all().iter().map(|waiter| waiter.exchange).collect();
+        assert_eq!(left, [ExchangeId(6), ExchangeId(8)]);
+    }
+}

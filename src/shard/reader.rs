@@ -397,7 +397,10 @@ impl Reader {
         now: Now,
         ask: &Ask<'_>,
     ) -> bool {
-        if self.slots() >= limits::CHANNEL_PARKED_MAX {
+        // Peers that left keep their slots until then. Once they have more than
+        // those who wait, the search pays for itself.
+        let slots_worth_keeping = 2 * desk.parked.len() + limits::CHANNEL_LEFT_MAX;
+        if self.slots() >= limits::CHANNEL_PARKED_MAX.min(slots_worth_keeping) {
             for track in &mut self.tracks {
                 track.parked.compact(&desk.parked);
             }
