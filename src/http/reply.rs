@@ -144,6 +144,9 @@ pub enum Cache {
     NoStore,
     /// This many seconds.
     MaxAge(u64),
+    /// This many seconds in caches that many clients share; a client's own
+    /// asks again each time.
+    Shared(u64),
     /// This many seconds, and it never changes: clients need not revalidate.
     Immutable(u64),
 }
@@ -153,6 +156,7 @@ impl fmt::Display for Cache {
         match self {
             Self::NoStore => f.write_str("no-store"),
             Self::MaxAge(seconds) => write!(f, "public, max-age={seconds}"),
+            Self::Shared(seconds) => write!(f, "public, max-age=0, s-maxage={seconds}"),
             Self::Immutable(seconds) => write!(f, "public, max-age={seconds}, immutable"),
         }
     }

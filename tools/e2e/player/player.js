@@ -3,6 +3,7 @@
 const wishes = new URLSearchParams(location.search);
 const video = document.getElementById('video');
 const SAMPLE_MS = 100;
+const SEEN_MS = 300;
 
 const record = {
   errors: [],
@@ -11,6 +12,8 @@ const record = {
   /** Times the element ran out of media after its first picture. */
   waits: 0,
   frozen_ms: 0,
+  /** Every time the picture stood still for long enough to be seen. */
+  freezes: [],
   first_ms: null,
   widths: [],
 };
@@ -39,7 +42,11 @@ video.addEventListener('resize', () => record.widths.push(video.videoWidth));
 setInterval(() => {
   const now_ms = performance.now();
   if (video.currentTime !== still.at_s) {
-    if (record.first_ms !== null) advanced_s += video.currentTime - still.at_s;
+    if (record.first_ms !== null) {
+      advanced_s += video.currentTime - still.at_s;
+      const ms = now_ms - still.since_ms;
+      if (ms > SEEN_MS) record.freezes.push({ at_s: (still.since_ms - record.first_ms) / 1000, ms });
+    }
     Object.assign(still, { at_s: video.currentTime, since_ms: now_ms });
     if (video.currentTime > 0 && !video.seeking) record.first_ms ??= now_ms;
   }

@@ -13,12 +13,12 @@ export async function play(video, wishes, complain) {
   });
   player.src({ src: wishes.get('src'), type: 'application/vnd.apple.mpegurl' });
   const vhs = () => player.tech({ IWillNotUseThisInPlugins: true }).vhs;
+  // The dates of parts are not public, the start of the segment they are in is.
   const date_ms = () => {
-    let date = null;
-    vhs()?.convertToProgramTime?.(player.currentTime(), (error, found) => {
-      if (!error) date = Date.parse(found.programDateTime);
-    });
-    return date;
+    const now_s = player.currentTime();
+    const segment = vhs()?.playlists.media()?.segments.findLast(({ start }) => start <= now_s);
+    const { dateTimeObject, start } = segment ?? {};
+    return dateTimeObject ? dateTimeObject.getTime() + (now_s - start) * 1000 : null;
   };
   return {
     videojs: player,
