@@ -11,8 +11,12 @@ export async function play(video, wishes, complain) {
     maxLiveSyncPlaybackRate: 1.1,
     debug: wishes.has('debug'),
   });
+  let given_up = 0;
   hls.on(Hls.Events.ERROR, (_, { type, details, fatal, reason, error }) => {
-    complain({ details, fatal, text: `${type} ${details} ${reason ?? error?.message ?? ''}` });
+    // It announces as an error the load of a header that it gives up itself
+    // when it changes levels meanwhile (handleFragLoadError).
+    if (details === Hls.ErrorDetails.INTERNAL_ABORTED && !fatal) given_up += 1;
+    else complain({ details, fatal, text: `${type} ${details} ${reason ?? error?.message ?? ''}` });
   });
   hls.loadSource(wishes.get('src'));
   hls.attachMedia(video);
@@ -20,6 +24,6 @@ export async function play(video, wishes, complain) {
     hls,
     date_ms: () => hls.playingDate?.getTime() ?? null,
     /** What the player itself says. */
-    own: () => ({ latency_s: hls.latency, target_s: hls.targetLatency }),
+    own: () => ({ latency_s: hls.latency, target_s: hls.targetLatency, given_up }),
   };
 }
