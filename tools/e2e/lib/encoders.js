@@ -49,7 +49,8 @@ const INPUT = [
 ];
 const ENDLESS = ['-f', 'mp4', '-movflags', 'cmaf+frag_keyframe', '-frag_duration', '500000', '-method', 'POST'];
 
-const LADDER = [[640, 360, '500k'], [480, 270, '250k'], [320, 180, '120k']];
+/** Width, height and bit rate of each rung. */
+export const LADDER = [[640, 360, '500k'], [480, 270, '250k'], [320, 180, '120k']];
 const SCALED = `[0:v]split=${LADDER.length}${LADDER.map((_, i) => `[s${i}]`).join('')};`
   + LADDER.map(([width, height], i) => `[s${i}]scale=${width}:${height}[v${i}]`).join(';');
 
