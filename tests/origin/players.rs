@@ -163,6 +163,28 @@ fn a_held_reload_starves_nobody() {
     assert!(process.answer(held).is_none());
 }
 
+/// P5: AVPlayer counts a request without a header for about 3.5 s as failed,
+/// and gives up at the third.
+#[test]
+fn s6_2_6_a_hint_that_does_not_come_is_answered_in_time() {
+    let mut process = Process::one();
+    let mut camera = Camera::new();
+    let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 10_000);
+    let text = process.get("/live/c/v.m3u8").text();
+    let hint = uris(&text, "#EXT-X-PRELOAD-HINT").pop().expect("a hint");
+    let target = format!("/live/c/{hint}");
+    let held = process.get_at(0, &target, Fields::default());
+    process.pass(2_900);
+    assert!(process.answer(held).is_none());
+    process.pass(200);
+    let late = process.answer(held).expect("answered");
+    assert_eq!(late.status, 404);
+    assert_eq!(late.field("Cache-Control"), Some("public, max-age=1"));
+    // The name is good again as soon as there is media.
+    stream(&mut process, upload, &mut camera, 1_000);
+    assert_eq!(process.get(&target).status, 200);
+}
+
 /// P9: Media3 hangs at gaps in front of the first media.
 #[test]
 fn a_channel_begins_with_media() {
