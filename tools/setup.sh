@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust, and only what is missing: ffmpeg,
-# Chromium, nginx, Varnish and wrk as packages of Debian; hls.js and
+# Chromium, nginx, Varnish and wrk as packages of Debian; players and
 # playwright-core from npm; a current ffmpeg and Shaka Packager from their
 # Python wheels.
 set -euo pipefail

@@ -62,9 +62,12 @@ pub fn lifetime(resource: Resource, outcome: Outcome, targets: Option<&Targets>)
         (Outcome::Found, Resource::Multivariant | Resource::Playlist) => {
             Cache::MaxAge((target_s / 2).max(1))
         }
-        // The URL names the position it waited for; a later reader only
-        // gets a newer list.
-        (Outcome::Found, Resource::BlockingPlaylist) => Cache::MaxAge(6 * target_s),
+        // Appendix B.1 has six target durations. But video.js asks a second
+        // time for the last part of each segment, and plays nothing new until
+        // the answer is newer than the first: no viewer's own cache may give
+        // it, and a shared one only until the viewers at the edge have asked
+        // for the next part.
+        (Outcome::Found, Resource::BlockingPlaylist) => Cache::Shared(part_s(targets)),
         (
             Outcome::FoundEnded,
             Resource::Multivariant | Resource::Playlist | Resource::BlockingPlaylist,
@@ -82,6 +85,11 @@ pub fn lifetime(resource: Resource, outcome: Outcome, targets: Option<&Targets>)
 /// `Retry-After` in seconds for 503: about a part, and at least one second,
 /// the finest the field can say.
 pub fn retry_after_s(targets: Option<&Targets>) -> u64 {
+    part_s(targets)
+}
+
+/// A part in whole seconds, rounded up.
+fn part_s(targets: Option<&Targets>) -> u64 {
     let part_us = targets
         .and_then(|targets| targets.part_us)
         .unwrap_or(1_000_000);
@@ -121,8 +129,8 @@ mod tests {
             (
                 BlockingPlaylist,
                 Found,
-                "public, max-age=24",
-                "public, max-age=6",
+                "public, max-age=0, s-maxage=1",
+                "public, max-age=0, s-maxage=1",
             ),
             (
                 Multivariant,

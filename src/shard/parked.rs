@@ -134,7 +134,9 @@ mod tests {
         let waiter = |exchange| Waiter {
             exchange: ExchangeId(exchange),
             deadline: Mono(exchange),
+            list: List::Media,
             gzip: false,
+            skip: None,
         };
         let mut parked = Parked::default();
         (0..10).for_each(|exchange| parked.part(exchange / 5, waiter(exchange)));

@@ -10,5 +10,6 @@ mod garbage;
 mod iframes;
 mod limits;
 mod mirrors;
+mod players;
 mod shell;
 mod status;

@@ -1,4 +1,4 @@
-// Chromium, and hls.js in it.
+// Chromium, and players in it.
 
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -12,10 +12,16 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required', '--mute-audio',
 ];
 const require = createRequire(import.meta.url);
+const player = (file) => new URL(`../player/${file}`, import.meta.url);
+const script = (file) => ['text/javascript; charset=utf-8', file];
 const FILES = {
-  '/': ['text/html; charset=utf-8', new URL('../player/index.html', import.meta.url)],
-  '/player.js': ['text/javascript; charset=utf-8', new URL('../player/player.js', import.meta.url)],
-  '/hls.js': ['text/javascript; charset=utf-8', require.resolve('hls.js/dist/hls.min.js')],
+  '/': ['text/html; charset=utf-8', player('index.html')],
+  ...Object.fromEntries(['player.js', 'script.js', 'hls.js', 'shaka.js', 'videojs.js'].map(
+    (file) => [`/${file}`, script(player(file))],
+  )),
+  '/lib/hls.js': script(require.resolve('hls.js/dist/hls.min.js')),
+  '/lib/shaka.js': script(require.resolve('shaka-player')),
+  '/lib/videojs.js': script(require.resolve('video.js/dist/video.min.js')),
 };
 
 /** A browser, and a server of the player page on an origin of its own. */
@@ -50,9 +56,12 @@ export class Browser {
     return page;
   }
 
-  /** Plays a playlist in hls.js; `page.report()` says how it went so far. */
-  async play(playlist) {
-    const page = await this.open(`${this.url}?src=${encodeURIComponent(playlist)}`);
+  /**
+   * Plays a playlist, in hls.js unless `wishes` name another player;
+   * `page.report()` says how it went so far.
+   */
+  async play(playlist, wishes = {}) {
+    const page = await this.open(`${this.url}?${new URLSearchParams({ src: playlist, ...wishes })}`);
     page.report = async () => ({ ...await page.evaluate(() => globalThis.report()), troubles: page.troubles });
     return page;
   }

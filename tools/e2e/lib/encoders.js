@@ -49,6 +49,11 @@ const INPUT = [
 ];
 const ENDLESS = ['-f', 'mp4', '-movflags', 'cmaf+frag_keyframe', '-frag_duration', '500000', '-method', 'POST'];
 
+/** Width, height and bit rate of each rung. */
+export const LADDER = [[640, 360, '500k'], [480, 270, '250k'], [320, 180, '120k']];
+const SCALED = `[0:v]split=${LADDER.length}${LADDER.map((_, i) => `[s${i}]`).join('')};`
+  + LADDER.map(([width, height], i) => `[s${i}]scale=${width}:${height}[v${i}]`).join(';');
+
 /** Ways to push with ffmpeg: `playlists` is how many media playlists come of it. */
 export const PUSHES = {
   'one POST a track': {
@@ -56,6 +61,16 @@ export const PUSHES = {
     args: (origin, channel) => [
       ...INPUT,
       '-map', '0:v', ...VIDEO, ...ENDLESS, origin.ingest(channel, 'Streams(video.cmfv)'),
+      '-map', '1:a', ...AUDIO, ...ENDLESS, origin.ingest(channel, 'Streams(audio.cmfa)'),
+    ],
+  },
+  'a ladder': {
+    playlists: 1 + LADDER.length,
+    args: (origin, channel) => [
+      ...INPUT, '-filter_complex', SCALED,
+      ...LADDER.flatMap(([, height, rate], i) => [
+        '-map', `[v${i}]`, ...VIDEO, '-b:v', rate, ...ENDLESS, origin.ingest(channel, `Streams(v${height}.cmfv)`),
+      ]),
       '-map', '1:a', ...AUDIO, ...ENDLESS, origin.ingest(channel, 'Streams(audio.cmfa)'),
     ],
   },
