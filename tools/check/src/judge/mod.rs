@@ -1,0 +1,10 @@
+//! From observations to findings: no clock, no socket.
+
+pub mod delta;
+pub mod follow;
+pub mod media;
+pub mod multivariant;
+pub mod reload;
+pub mod text;
+pub mod together;
+pub mod transport;
