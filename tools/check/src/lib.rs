@@ -9,11 +9,14 @@
 #![warn(missing_docs)]
 
 pub mod answer;
+pub mod cli;
 pub mod decimal;
 pub mod fmp4;
 pub mod judge;
 pub mod limits;
 pub mod playlist;
+pub mod probe;
+pub mod report;
 pub mod rule;
 pub mod uri;
 pub mod verdict;

@@ -4,6 +4,7 @@
 //! what rules over several renditions need.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::text;
 use crate::answer::ms;
@@ -30,7 +31,7 @@ pub struct Follow {
     /// Every date range seen, by ID.
     pub dateranges: BTreeMap<String, Ranged>,
     /// The newest version.
-    pub latest: Option<Media>,
+    pub latest: Option<Arc<Media>>,
     /// Duration of a frame.
     pub frame_us: u64,
     first: Option<Fixed>,
@@ -171,7 +172,7 @@ impl Follow {
         }
         self.note(at_us, &list);
         self.new_from = self.new_from.max(list.next().0);
-        self.latest = Some(list);
+        self.latest = Some(Arc::new(list));
     }
 
     /// Judges what only the end of the watch tells.

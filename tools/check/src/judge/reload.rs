@@ -120,7 +120,11 @@ pub fn coming(on: &mut Scope<'_>, reload: &Reload, follow: &Follow) {
         || reload.saw(),
     );
     whole(on, reload);
-    let part_us = follow.latest.as_ref().and_then(Media::part_us).unwrap_or(0);
+    let part_us = follow
+        .latest
+        .as_ref()
+        .and_then(|list| list.part_us())
+        .unwrap_or(0);
     // With an index behind the last one of its segment, the next one's first
     // part answers; that is when the list holds it, not before.
     let listed = follow.log.iter().find(|seen| {
