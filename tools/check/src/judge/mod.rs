@@ -8,3 +8,8 @@ pub mod reload;
 pub mod text;
 pub mod together;
 pub mod transport;
+
+#[cfg(test)]
+mod broken;
+#[cfg(test)]
+mod testing;
