@@ -110,7 +110,7 @@ fn variants(on: &mut Scope<'_>, list: &Multivariant) {
         on.must(
             C40,
             "rfc8216bis 4.4.6.2",
-            mean.is_none_or(|mean| peak.is_some_and(|peak| mean <= peak)),
+            mean.zip(peak).is_none_or(|(mean, peak)| mean <= peak),
             "AVERAGE-BANDWIDTH is above BANDWIDTH",
             || format!("line {line}: {mean:?} and {peak:?}"),
         );

@@ -10,7 +10,6 @@ use crate::verdict::{Level, Scope, Verdicts};
 pub(super) const VIDEO: &str = include_str!("../../../../fixtures/golden/hls/reference_v1.m3u8");
 pub(super) const AUDIO: &str = include_str!("../../../../fixtures/golden/hls/reference_a1.m3u8");
 pub(super) const V1: &str = "http://h/p/v1.m3u8";
-pub(super) const A1: &str = "http://h/p/a1.m3u8";
 
 /// FAIL and WARN, in short: rule, level, clause, what.
 pub(super) type Short = (Rule, Level, String, String);
@@ -166,4 +165,35 @@ pub(super) fn follow(address: &str, versions: &[(u64, String)]) -> (Follow, Verd
     let end_us = versions.last().map_or(0, |(at_us, _)| *at_us);
     follow.finish(end_us, &mut verdicts);
     (follow, verdicts)
+}
+
+pub(super) fn demo(name: &str) -> Vec<u8> {
+    let path = format!("{}/../../fixtures/demo/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).expect("a fixture")
+}
+
+/// The list without the parts of one segment.
+pub(super) fn drop_parts(text: &str, msn: u64) -> String {
+    let of = |line: &str| {
+        (0..3).any(|part| line.contains(&format!("\"p{}.m4s\"", msn * 3 + part)))
+            && line.starts_with("#EXT-X-PART:")
+    };
+    text.lines()
+        .filter(|line| !of(line))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+pub(super) fn nth_line(text: &str, start: &str, index: usize) -> String {
+    let mut found = text.lines().filter(|line| line.starts_with(start));
+    found.nth(index).expect("such a line").to_owned()
+}
+
+pub(super) fn first_line(text: &str, start: &str) -> String {
+    nth_line(text, start, 0)
+}
+
+pub(super) fn quoted(line: &str) -> &str {
+    let from = line.find("URI=\"").expect("a URI") + 5;
+    &line[from..from + line[from..].find('"').expect("its end")]
 }
