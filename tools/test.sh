@@ -31,9 +31,10 @@ if command -v node >/dev/null; then step node --test tools/e2e/unit/*.test.js; f
 
 step tools/sim/canary.sh --locked
 
-step cargo build --release --locked -p headwater -p headwater-load
+step cargo build --release --locked -p headwater -p headwater-check -p headwater-load
 built=${CARGO_TARGET_DIR:-$PWD/target}/release
 export HEADWATER_BIN=${HEADWATER_BIN:-$built/headwater}
+export HEADWATER_CHECK_BIN=${HEADWATER_CHECK_BIN:-$built/headwater-check}
 export HEADWATER_LOAD_BIN=${HEADWATER_LOAD_BIN:-$built/headwater-load}
 export E2E_SECONDS=${E2E_SECONDS:-60}
 step node --test --test-concurrency=1 tools/e2e/scenarios/*.test.js

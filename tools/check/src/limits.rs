@@ -1,0 +1,36 @@
+//! What a hostile origin can make grow, and how far.
+
+/// Bytes of a playlist. A day of 2 s segments with dates is about 6 MiB.
+pub const PLAYLIST_BYTES_MAX: usize = 16 << 20;
+/// Segments, and parts, of one playlist.
+pub const ENTRIES_MAX: usize = 200_000;
+/// Things wrong with the syntax of one playlist; further ones are not kept.
+pub const FAULTS_MAX: usize = 200;
+/// Bytes of one line that a report repeats.
+pub const QUOTED_MAX: usize = 240;
+/// Media playlists that are watched; each has a few threads.
+pub const RENDITIONS_MAX: usize = 24;
+/// Bytes of one segment, part or header.
+pub const OBJECT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of media that are fetched in one run, per rendition.
+pub const MEDIA_BYTES_MAX: u64 = 1 << 30;
+/// Redirects of one request.
+pub const REDIRECTS_MAX: u32 = 5;
+/// Bytes of a response head.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Moments at which bytes of one body came, kept apart.
+pub const ARRIVALS_MAX: usize = 10_000;
+/// Publications remembered of one rendition: a day at four a second is less.
+pub const PUBLICATIONS_MAX: usize = 400_000;
+/// Depth of boxes within boxes.
+pub const BOX_DEPTH_MAX: usize = 8;
+/// Boxes of one header or segment.
+pub const BOXES_MAX: usize = 100_000;
+/// Samples of one run; more is no segment of live media.
+pub const RUN_SAMPLES_MAX: u32 = 1 << 20;
+
+/// What clocks, networks and schedulers may add to any moment, in microseconds.
+/// Every rule about time allows it on top of what the clause says.
+pub const JITTER_US: u64 = 500_000;
+/// What an answer that is due at once may take beyond one round trip.
+pub const AT_ONCE_US: u64 = 100_000;

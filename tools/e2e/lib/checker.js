@@ -1,0 +1,49 @@
+// headwater-check, and what it may say of this origin.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const CHECKER = process.env.HEADWATER_CHECK_BIN ?? `${root}target/release/headwater-check`;
+
+if (!existsSync(CHECKER)) {
+  throw new Error(`${CHECKER} is missing: cargo build --release -p headwater-check, or set HEADWATER_CHECK_BIN`);
+}
+
+/** Watches a playlist for so long; the report as the checker printed it. */
+export async function check(playlist, seconds, args = []) {
+  const { stdout, stderr, code } = await new Promise((resolve) => {
+    execFile(CHECKER, ['--json', '--seconds', String(seconds), ...args, playlist], { maxBuffer: 64 << 20 }, (error, out, err) => {
+      resolve({ stdout: out, stderr: err, code: error?.code ?? 0 });
+    });
+  });
+  assert.ok(code === 0 || code === 1, `the checker could not check: ${stderr}`);
+  const report = JSON.parse(stdout);
+  assert.equal(code === 1, report.fails > 0, 'the exit code tells of failures');
+  return report;
+}
+
+const line = ({ rule, level, rendition, what, saw, clause, times }) => (
+  `${rule} ${level} ${rendition}: ${what} (${times} times)\n      ${saw}\n      [${clause}]`
+);
+
+/** No FAIL, no WARN but those explained, and everything looked at that can be. */
+export function assertConforms(report, explained) {
+  const bad = report.findings.filter(({ level, rule, what }) => (
+    level === 'FAIL' || (level === 'WARN' && !explained.some((known) => known.rule === rule && what.includes(known.what)))
+  ));
+  assert.deepEqual(bad.map(line), [], 'nothing but explained warnings');
+  const looked = new Set(report.findings.filter(({ level }) => level !== 'SKIP').map(({ rule }) => rule));
+  const due = Array.from({ length: 36 }, (_, i) => `C${i + 1}`).concat('C38', 'C39', 'C40')
+    // These need what a source or an operator may leave out.
+    .filter((rule) => !['C21', 'C23', 'C24', 'C27'].includes(rule));
+  assert.deepEqual(due.filter((rule) => !looked.has(rule)), [], 'every assertion was made');
+}
+
+/** What was warned of, for the log of a run. */
+export function warnings(name, report) {
+  const found = report.findings.filter(({ level }) => level === 'WARN' || level === 'FAIL');
+  return [`  ${name}: ${report.fails} FAIL, ${report.warns} WARN`, ...found.map((finding) => `    ${line(finding)}`)].join('\n');
+}

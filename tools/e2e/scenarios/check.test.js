@@ -1,0 +1,95 @@
+// The conformance checker beside every encoder, and over an encoder's restart.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { assertConforms, check, warnings } from '../lib/checker.js';
+import { ffmpegs, packager, PackagerPush, push } from '../lib/encoders.js';
+import { BINARY, Origin } from '../lib/origin.js';
+import { freePort, Process, sleep, until } from '../lib/process.js';
+
+const SECONDS = Number(process.env.E2E_SECONDS ?? 60);
+/** Channels that share the machine at once. */
+const AT_ONCE = Number(process.env.E2E_AT_ONCE ?? 2);
+const DOWN_MS = 1_000;
+
+/** A generated tone has no language, and none is made up. */
+const NO_LANGUAGE = { rule: 'C40', what: 'a rendition has no LANGUAGE' };
+/** Parts are published as they come: what an encoder holds back is late. */
+const IN_BLOCKS = { rule: 'C31', what: 'parts are further apart than the part target and half a second' };
+/** Tracks are pushed apart, and one may be buffered for longer than the other. */
+const APART = { rule: 'C32', what: 'a rendition is more than a part behind another for half a second' };
+/** Rates are measured as the channel grows; the first segments are all there is. */
+const YOUNG = { rule: 'C40', what: 'the measured' };
+/** Nobody knows of a new header before it is pushed. */
+const NEW_HEADER = { rule: 'C7', what: 'a new header came without a hint of TYPE=MAP' };
+/** A hint is a forecast that a break of the source may prove wrong. */
+const OTHER_PART = { rule: 'C7', what: 'another part came than was hinted' };
+/** An encoder that is gone sends nothing. */
+const BREAK = { rule: 'C31', what: 'a break of the source kept' };
+
+describe('headwater-check', { concurrency: AT_ONCE }, () => {
+  const log = [];
+  let origin;
+  before(async () => { origin = await Origin.start(); });
+  after(async () => {
+    console.log(['', `headwater-check, ${SECONDS} s each, ${AT_ONCE} at once`, ...log, ''].join('\n'));
+    await origin?.stop();
+  });
+
+  async function conforms(name, playlist, explained) {
+    const report = await check(playlist, SECONDS);
+    log.push(warnings(name, report));
+    assertConforms(report, explained);
+    return report;
+  }
+
+  const ffmpeg = ffmpegs().at(-1);
+  for (const [channel, way] of [['endless', 'one POST a track'], ['dash', 'low-latency DASH']]) {
+    test(`ffmpeg ${ffmpeg.version}, ${way}`, async (t) => {
+      const encoder = push(ffmpeg, way, origin, channel);
+      t.after(() => encoder.stop('SIGKILL'));
+      await origin.live(channel, 2);
+      await conforms(way, origin.playlist(channel), [NO_LANGUAGE, IN_BLOCKS, APART, YOUNG]);
+      assert.ok(encoder.isRunning, 'the encoder is content');
+    });
+  }
+
+  test('Shaka Packager', async (t) => {
+    const path = packager();
+    assert.ok(path, 'Shaka Packager is missing: tools/setup.sh installs it');
+    const encoder = new PackagerPush(path, ffmpegs()[0], origin, 'shaka');
+    t.after(() => encoder.stop());
+    await origin.live('shaka', 2);
+    await conforms('Shaka Packager', origin.playlist('shaka'), [NO_LANGUAGE, IN_BLOCKS, APART, YOUNG]);
+  });
+
+  test('the ladder of the demo', async (t) => {
+    const port = await freePort();
+    const demo = new Process('demo', BINARY, ['demo', '--listen', `127.0.0.1:${port}`]);
+    t.after(() => demo.stop());
+    const playlist = `http://127.0.0.1:${port}/live/demo/index.m3u8`;
+    await until('demo', 20_000, async () => (await (await fetch(playlist)).text()).split('.m3u8').length > 3);
+    const report = await conforms('demo', playlist, [NO_LANGUAGE, YOUNG]);
+    assert.equal(report.renditions.length, 3);
+  });
+
+  test('an encoder that is killed and comes back', async (t) => {
+    let encoder = push(ffmpeg, 'one POST a track', origin, 'shaken');
+    t.after(() => encoder.stop('SIGKILL'));
+    await origin.live('shaken', 2);
+    const restart = async () => {
+      await sleep(SECONDS * 333);
+      await encoder.stop('SIGKILL');
+      await sleep(DOWN_MS);
+      encoder = push(ffmpeg, 'one POST a track', origin, 'shaken');
+    };
+    const explained = [NO_LANGUAGE, IN_BLOCKS, APART, YOUNG, NEW_HEADER, OTHER_PART, BREAK];
+    await Promise.all([conforms('restart', origin.playlist('shaken'), explained), restart()]);
+  });
+
+  test('what is no playlist cannot be checked', async () => {
+    await assert.rejects(check(`${origin.url}/healthz`, 1), /no playlist/);
+    await assert.rejects(check(`${origin.url}/live/nobody/index.m3u8`, 1), /status 404/);
+  });
+});
