@@ -6,7 +6,7 @@ use headwater::shard::{Letter, Settings, ShardId};
 use crate::shell::{Camera, Fields, Process, endless, stream, uris};
 
 /// A channel whose home is the first of two shards.
-fn at_home() -> String {
+pub(crate) fn at_home() -> String {
     let mut process = Process::new(2, Settings::default());
     (0..)
         .map(|n| format!("c{n}"))
