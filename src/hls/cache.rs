@@ -88,6 +88,7 @@ pub fn retry_after_s(targets: Option<&Targets>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::policy::PartAddressing;
 
     #[test]
     fn sb_1_lifetimes_follow_the_table() {
@@ -97,11 +98,13 @@ mod tests {
             segment_s: 4,
             part_us: Some(1_000_000),
             window_ms: 300_000,
+            part_addressing: PartAddressing::Url,
         };
         let short = Targets {
             segment_s: 1,
             part_us: Some(200_000),
             window_ms: 4_000,
+            part_addressing: PartAddressing::Url,
         };
         let table = [
             (
