@@ -11,6 +11,7 @@ use headwater::limits;
 use headwater::media::rope::Rope;
 use headwater::shard::{Effect, ExchangeId, Identity, Input, Letter, Report, Shard, ShardId};
 
+use crate::client::range_of;
 use crate::net::{ConnId, Item};
 use crate::plan::Plan;
 use crate::world::{Event, MS, World};
@@ -33,6 +34,8 @@ pub struct Exchange {
     pub heard: u64,
     /// Method and target.
     pub line: String,
+    /// Its `Range`.
+    pub range: Option<String>,
     /// Whether its body still runs.
     pub in_body: bool,
     /// Whether its response has been given, the head of a streamed one.
@@ -214,8 +217,11 @@ impl World {
             exchange,
             answer: None,
         });
-        self.open_exchange(exchange, None, shard, format!("Get {target}"), false);
-        let request = probe_request(target);
+        let (target, range) = range_of(target);
+        let asked = (format!("Get {target}"), range.clone());
+        self.open_exchange(exchange, None, shard, asked, false);
+        let mut request = probe_request(target);
+        request.range = range.as_deref();
         self.handle(
             shard,
             Input::Request {
@@ -322,7 +328,8 @@ impl World {
                 let exchange = ExchangeId(self.origin.next_exchange);
                 self.origin.next_exchange += 1;
                 let line = format!("{:?} {}", request.method, request.target);
-                opened = Some((exchange, line, request.body != BodyLength::None));
+                let range = request.range.map(str::to_owned);
+                opened = Some((exchange, (line, range), request.body != BodyLength::None));
                 target.handle(
                     now,
                     Input::Request {
@@ -356,10 +363,10 @@ impl World {
         held.held = unread;
         held.connection = Some(connection);
         held.head_since = in_head.then(|| held.head_since.unwrap_or(now.mono.0));
-        if let Some((exchange, line, in_body)) = opened {
+        if let Some((exchange, asked, in_body)) = opened {
             assert!(held.exchange.is_none(), "one exchange at a time");
             held.exchange = Some(exchange);
-            self.open_exchange(exchange, Some(conn), shard, line, in_body);
+            self.open_exchange(exchange, Some(conn), shard, asked, in_body);
         }
         if let Some(exchange) = open.and_then(|id| self.origin.exchanges.get_mut(&id)) {
             exchange.heard = now.mono.0;
@@ -395,7 +402,7 @@ impl World {
         id: ExchangeId,
         conn: Option<ConnId>,
         shard: u16,
-        line: String,
+        (line, range): (String, Option<String>),
         in_body: bool,
     ) {
         if let Some(conn) = conn {
@@ -409,6 +416,7 @@ impl World {
             opened,
             heard,
             line,
+            range,
             in_body,
             answered,
             streamed: None,
@@ -500,7 +508,12 @@ impl World {
                     return;
                 };
                 self.note(format_args!("{conn:?} is aborted"));
-                self.origin.exchanges.remove(&exchange);
+                if let Some(mut exchange) = self.origin.exchanges.remove(&exchange)
+                    && let Some(streamed) = exchange.streamed.take()
+                {
+                    let verdict = self.checks.broken(&exchange, &streamed.0, &streamed.1);
+                    self.judge(verdict);
+                }
                 self.origin.conns.remove(&conn);
                 self.hang_up(conn, Item::Reset);
             }
