@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::serve;
 use crate::config::{Config, RawConfig, RawIngest, RawLive, RawServer};
+use crate::media::policy::PartAddressing;
 
 pub(super) fn run(path: &Path) -> Result<(), String> {
     let file = serve::File::read(path)?;
@@ -32,6 +33,13 @@ fn resolved(config: &Config, raw: &RawConfig) -> RawConfig {
             window_s: Some(settings.policy.window_ms / 1000),
             segment_ms: Some(settings.policy.segment_ms),
             part_ms: Some(settings.policy.part_ms.unwrap_or(0)),
+            part_addressing: Some(
+                match settings.policy.part_addressing {
+                    PartAddressing::Url => "url",
+                    PartAddressing::ByteRange => "byterange",
+                }
+                .to_owned(),
+            ),
             ended_after_s: Some(settings.policy.ended_after_ms / 1000),
             strict_part_limit: Some(settings.strict_part_limit),
         },

@@ -91,6 +91,9 @@ struct ServeArgs {
     /// Part target in ms; 0 learns it from the encoder [default: 0].
     #[arg(long, env = "HEADWATER_PART_MS")]
     part_ms: Option<u64>,
+    /// How playlists say where a part is, url or byterange [default: url].
+    #[arg(long, env = "HEADWATER_PART_ADDRESSING")]
+    part_addressing: Option<String>,
     /// A channel without media for this long has ended, in s [default: 60].
     #[arg(long, env = "HEADWATER_ENDED_AFTER_S")]
     ended_after_s: Option<u64>,
@@ -120,6 +123,7 @@ impl ServeArgs {
                 window_s: self.window_s,
                 segment_ms: self.segment_ms,
                 part_ms: self.part_ms,
+                part_addressing: self.part_addressing.clone(),
                 ended_after_s: self.ended_after_s,
                 strict_part_limit: self.strict_part_limit,
             },

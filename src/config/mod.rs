@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::limits;
-use crate::media::policy::Policy;
+use crate::media::policy::{PartAddressing, Policy};
 
 pub use crate::shard::Settings;
 pub use raw::{RawConfig, RawIngest, RawLive, RawServer};
@@ -112,6 +112,15 @@ fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
     if let Some(part_ms) = part_ms {
         within("live.part_ms", part_ms, 50..=segment_ms)?;
     }
+    let part_addressing = match live.part_addressing.as_deref() {
+        None => default.policy.part_addressing,
+        Some("url") => PartAddressing::Url,
+        Some("byterange") => PartAddressing::ByteRange,
+        Some(other) => {
+            let message = format!("{other:?} is neither \"url\" nor \"byterange\"");
+            return Err(error("live.part_addressing", message));
+        }
+    };
     let token = raw.ingest.token.clone().filter(|token| !token.is_empty());
     if let Some(token) = &token
         && (token.len() < 8 || !token.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -124,6 +133,7 @@ fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
             window_ms: window_s * 1000,
             segment_ms,
             part_ms,
+            part_addressing,
             ended_after_ms: ended_after_s * 1000,
         },
         memory_bytes: memory_mb << 20,
@@ -230,6 +240,10 @@ mod tests {
             (
                 "[live]\npart_ms = 4000\n",
                 "live.part_ms: 4000 is not within 50 to 2000",
+            ),
+            (
+                "[live]\npart_addressing = \"path\"\n",
+                "live.part_addressing: \"path\" is neither \"url\" nor \"byterange\"",
             ),
         ];
         for (text, want) in table {

@@ -36,6 +36,8 @@ pub struct RawLive {
     pub segment_ms: Option<u64>,
     /// Part target in milliseconds; 0 learns it from the encoder.
     pub part_ms: Option<u64>,
+    /// How playlists say where a part is: `url`, or `byterange` of its segment.
+    pub part_addressing: Option<String>,
     /// A channel without media for this long has ended, in seconds.
     pub ended_after_s: Option<u64>,
     /// Refuse part directives beyond the Advance Part Limit.
@@ -72,6 +74,7 @@ impl RawConfig {
                 window_s: over.live.window_s.or(self.live.window_s),
                 segment_ms: over.live.segment_ms.or(self.live.segment_ms),
                 part_ms: over.live.part_ms.or(self.live.part_ms),
+                part_addressing: over.live.part_addressing.or(self.live.part_addressing),
                 ended_after_s: over.live.ended_after_s.or(self.live.ended_after_s),
                 strict_part_limit: over.live.strict_part_limit.or(self.live.strict_part_limit),
             },

@@ -99,6 +99,7 @@ fn part_s(targets: Option<&Targets>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::policy::PartAddressing;
 
     /// RFC 9111 section 5.2.2.10: `s-maxage` overrides `max-age` in a shared
     /// cache.
@@ -112,11 +113,13 @@ mod tests {
             segment_s: 4,
             part_us: Some(1_000_000),
             window_ms: 300_000,
+            part_addressing: PartAddressing::Url,
         };
         let short = Targets {
             segment_s: 1,
             part_us: Some(200_000),
             window_ms: 4_000,
+            part_addressing: PartAddressing::Url,
         };
         let table = [
             (

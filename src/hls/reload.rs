@@ -350,6 +350,7 @@ fn is_past_part_limit(channel: &Channel, window: &Window, msn: u64, part: u64) -
 mod tests {
     use super::*;
     use crate::hls::testing::{self, Script};
+    use crate::media::policy::PartAddressing;
 
     const PARK: &str = "park";
     const NOW: &str = "now";
@@ -532,6 +533,7 @@ mod tests {
             segment_s,
             part_us,
             window_ms: 60_000,
+            part_addressing: PartAddressing::Url,
         };
         let limit = |part_us| advance_part_limit(&targets(2, part_us));
         assert_eq!(limit(Some(500_000)), Some(6));

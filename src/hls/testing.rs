@@ -10,6 +10,7 @@ use quick_m3u8::{HlsLine, Reader};
 
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use crate::media::cmaf::{Kind, SampleDefaults, TrackHeader};
+use crate::media::policy::PartAddressing;
 use crate::media::rope::Rope;
 use crate::media::window::{HeaderObject, Part, Segment, Window};
 use crate::time::{Timescale, Wall};
@@ -40,11 +41,20 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn new(segment_s: u32, part_us: Option<u32>) -> Self {
+        Self::addressed(segment_s, part_us, PartAddressing::Url)
+    }
+
+    pub(crate) fn addressed(
+        segment_s: u32,
+        part_us: Option<u32>,
+        part_addressing: PartAddressing,
+    ) -> Self {
         let mut channel = Channel::new("c", "e7");
         let targets = Targets {
             segment_s,
             part_us,
             window_ms: 60_000,
+            part_addressing,
         };
         channel.apply(1, &[Change::Targets(targets), Change::State(State::Live)]);
         Self {
@@ -273,7 +283,11 @@ impl Script {
 /// A target duration of 2 s and parts of 0.5 s, four a segment: 100 to 109 are
 /// whole, 110 is open with its parts 0 and 1. Tracks v1, v2 and a1.
 pub(crate) fn reference_state() -> Script {
-    let mut script = Script::new(2, Some(500_000))
+    addressed_reference_state(PartAddressing::Url)
+}
+
+pub(crate) fn addressed_reference_state(addressing: PartAddressing) -> Script {
+    let mut script = Script::addressed(2, Some(500_000), addressing)
         .video("v1")
         .video("v2")
         .audio("a1", "en");
@@ -351,7 +365,7 @@ pub(crate) struct SegmentFacts {
     /// The map in force.
     pub(crate) map: String,
     pub(crate) dates: usize,
-    /// URI, duration, independent, gap.
+    /// URI, behind it `#OFFSET+LENGTH` of a range, duration, independent, gap.
     pub(crate) parts: Vec<(String, f64, bool, bool)>,
 }
 
@@ -367,6 +381,7 @@ pub(crate) struct Facts {
     pub(crate) skips: bool,
     pub(crate) segments: Vec<SegmentFacts>,
     pub(crate) open: SegmentFacts,
+    /// URI, behind it `#OFFSET` of a range.
     pub(crate) hints: Vec<String>,
     pub(crate) map_hints: Vec<String>,
     pub(crate) reports: Vec<(String, u64, Option<u64>)>,
@@ -422,8 +437,12 @@ impl Facts {
                 open.dates += 1;
             }
             Tag::Part(tag) => {
+                let range = tag.byterange().map(|range| {
+                    let offset = range.offset.expect("it says where it begins");
+                    format!("#{offset}+{}", range.length)
+                });
                 let part = (
-                    tag.uri().into(),
+                    format!("{}{}", tag.uri(), range.unwrap_or_default()),
                     tag.duration(),
                     tag.independent(),
                     tag.gap(),
@@ -433,7 +452,16 @@ impl Facts {
             Tag::Gap(_) => open.gap = true,
             Tag::Inf(tag) => open.duration = tag.duration(),
             Tag::PreloadHint(tag) => match tag.hint_type().known() {
-                Some(PreloadHintType::Part) => self.hints.push(tag.uri().into()),
+                Some(PreloadHintType::Part) => {
+                    assert_eq!(tag.byterange_length(), None, "nobody knows it");
+                    let uri = tag.uri();
+                    // Absent and zero look alike; a part of its own has neither.
+                    let hint = match tag.byterange_start() {
+                        0 if uri.contains("-p") => uri.into(),
+                        start => format!("{uri}#{start}"),
+                    };
+                    self.hints.push(hint);
+                }
                 Some(PreloadHintType::Map) => self.map_hints.push(tag.uri().into()),
                 None => panic!("a hint of no known type"),
             },

@@ -3,8 +3,14 @@
 //!
 //! One exchange is open at a time. Bytes that arrive while its response is
 //! still owed are kept (up to a bound) and parsed after
-//! [`Connection::respond`]. A connection that waits, for a request or for a
-//! response, owns no heap memory unless such bytes are kept.
+//! [`Connection::respond`], or after [`Connection::end`] where the response is
+//! streamed. A connection that waits, for a request or for a response, owns no
+//! heap memory unless such bytes are kept.
+//!
+//! **A streamed response** goes out with the chunked coding, one HTTP chunk for
+//! each [`Connection::data`]; to HTTP/1.0 as it is, ended by the connection's
+//! end. One that breaks off is never ended: the owner breaks the connection, so
+//! that nobody takes the half for the whole (RFC 9112 section 8).
 //!
 //! The owner polls until `None`, hands each event on and gives the response as
 //! soon as there is one, also between two polls of the same input. After `None`
@@ -28,6 +34,7 @@ use crate::limits::{
     LEADING_EMPTY_LINES_MAX, PIPELINED_BYTES_MAX, PIPELINED_OVERRUN_BYTES_MAX,
     REFUSED_BODY_BYTES_MAX, REQUEST_HEAD_BYTES_MAX,
 };
+use crate::media::rope::Rope;
 use crate::time::Wall;
 
 /// What the bytes of a connection say, in order.
@@ -49,13 +56,16 @@ pub enum Event<'a> {
         /// Whether a request of this connection was open.
         in_body: bool,
     },
+    /// The peer broke the framing while its response was streamed. Nothing can
+    /// be said to it: the exchange dies, and the connection is to be broken.
+    Break,
 }
 
 /// Bytes to send for one response, in order.
 #[derive(Debug, Default)]
 pub struct Wire {
     /// Each piece is sent as it is.
-    pub pieces: SmallVec<[Bytes; 2]>,
+    pub pieces: SmallVec<[Bytes; 4]>,
     /// The connection ends after the last piece.
     pub close: bool,
 }
@@ -77,7 +87,7 @@ pub struct Connection {
     body: Body,
     /// Empty lines skipped before the next head.
     empty_lines: u8,
-    owes_response: bool,
+    response: Response,
     head_method: bool,
     http10: bool,
     /// The connection ends after the open exchange.
@@ -91,6 +101,18 @@ pub struct Connection {
 const _: () = assert!(size_of::<Connection>() <= 96);
 const _: () = assert!(REFUSED_BODY_BYTES_MAX <= u32::MAX as u64);
 const _: () = assert!(PIPELINED_BYTES_MAX + PIPELINED_OVERRUN_BYTES_MAX <= u32::MAX as usize);
+
+/// How far the response of the open exchange is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Response {
+    /// It is out, or no exchange is open.
+    #[default]
+    Out,
+    /// It is owed.
+    Owed,
+    /// Its head is out, its body is streamed.
+    Streamed,
+}
 
 /// Where a head lies.
 enum Found<'a> {
@@ -120,7 +142,7 @@ impl Connection {
             None
         } else if !self.body.is_over() {
             self.poll_body(input, wall)
-        } else if self.owes_response {
+        } else if self.response != Response::Out {
             self.keep(input, wall)
         } else {
             self.poll_head(input, wall)
@@ -134,9 +156,11 @@ impl Connection {
     /// When the connection ends with this response but the body still runs,
     /// `close` is not set: the end comes by [`Self::must_close`], so that the
     /// response isn't lost to a reset.
+    ///
+    /// Where the body is streamed, `data` and `end` follow; the answer to HEAD
+    /// is over at once.
     pub fn respond(&mut self, reply: &Reply) -> Wire {
-        assert!(self.owes_response, "one response a request");
-        self.owes_response = false;
+        assert!(self.owes_response(), "one response a request");
         if self.expects_continue {
             self.close = true;
             self.body = Body::Over;
@@ -144,13 +168,46 @@ impl Connection {
         if let Body::Fixed(left) = self.body {
             self.close |= left > REFUSED_BODY_BYTES_MAX;
         }
-        let mut wire = self.wire(reply);
-        if self.body.is_over() {
-            wire.close = self.close;
-            self.end_exchange();
-        } else {
-            self.refused_left = REFUSED_BODY_BYTES_MAX as u32;
+        let streamed = reply.streamed && !self.head_method;
+        if streamed {
+            // RFC 9112 section 6.3: only its end ends a body there.
+            self.close |= self.http10;
+            self.response = Response::Streamed;
         }
+        let mut wire = self.wire(reply);
+        if !streamed {
+            self.response_is_out(&mut wire);
+        }
+        wire
+    }
+
+    /// The wire bytes of one more piece of a streamed response.
+    pub fn data(&mut self, data: &Rope) -> Wire {
+        assert!(self.is_streaming(), "the head goes first");
+        let mut wire = Wire::default();
+        // A chunk without bytes would end the body.
+        if data.is_empty() {
+            return wire;
+        }
+        if !self.http10 {
+            wire.pieces
+                .push(format!("{:x}\r\n", data.len()).into_bytes().into());
+        }
+        wire.pieces.extend(data.pieces().iter().cloned());
+        if !self.http10 {
+            wire.pieces.push(Bytes::from_static(b"\r\n"));
+        }
+        wire
+    }
+
+    /// Ends a streamed response. Call `poll` afterwards, as after `respond`.
+    pub fn end(&mut self) -> Wire {
+        assert!(self.is_streaming(), "what is streamed ends once");
+        let mut wire = Wire::default();
+        if !self.http10 {
+            wire.pieces.push(Bytes::from_static(b"0\r\n\r\n"));
+        }
+        self.response_is_out(&mut wire);
         wire
     }
 
@@ -173,14 +230,21 @@ impl Connection {
         self.kept
     }
 
-    /// Whether an exchange is open (its response is owed or its body runs).
+    /// Whether an exchange is open (its response is owed or streamed, or its
+    /// body runs).
     pub fn is_open(&self) -> bool {
-        self.owes_response || self.in_body()
+        self.response != Response::Out || self.in_body()
     }
 
     /// Whether the response of the open exchange is still owed.
     pub fn owes_response(&self) -> bool {
-        self.owes_response
+        self.response == Response::Owed
+    }
+
+    /// Whether the response of the open exchange is under way: its head is out,
+    /// its end is not.
+    pub fn is_streaming(&self) -> bool {
+        self.response == Response::Streamed
     }
 
     /// Whether a head has begun and is not whole.
@@ -219,6 +283,17 @@ impl Connection {
         }
     }
 
+    /// The last byte of the response is in `wire`.
+    fn response_is_out(&mut self, wire: &mut Wire) {
+        self.response = Response::Out;
+        if self.body.is_over() {
+            wire.close = self.close;
+            self.end_exchange();
+        } else {
+            self.refused_left = REFUSED_BODY_BYTES_MAX as u32;
+        }
+    }
+
     /// The response has gone out and the body has ended.
     fn end_exchange(&mut self) {
         self.expects_continue = false;
@@ -237,14 +312,13 @@ impl Connection {
     fn refuse<'a>(&mut self, refusal: Refusal, input: &mut &[u8], wall: Wall) -> Option<Event<'a>> {
         *input = &[];
         let in_body = self.is_open();
-        // Once the response is out there is no request that this one answers.
-        let answered = in_body && !self.owes_response;
-        *self = Self {
-            closed: true,
-            ..Self::default()
-        };
-        if answered {
-            return None;
+        let response = self.response;
+        self.shut();
+        match response {
+            Response::Streamed => return Some(Event::Break),
+            // There is no request that this one answers.
+            Response::Out if in_body => return None,
+            Response::Out | Response::Owed => {}
         }
         Some(Event::Refuse {
             reply: last_reply(refusal.status, refusal.why, wall),
@@ -286,7 +360,7 @@ impl Connection {
         };
         self.scanned = 0;
         self.empty_lines = 0;
-        self.owes_response = true;
+        self.response = Response::Owed;
         self.http10 = http10;
         self.head_method = request.method == Method::Head;
         self.close = request.close;
@@ -383,7 +457,7 @@ impl Connection {
             if used > 0 {
                 self.expects_continue = false;
             }
-            if !self.owes_response && !self.drain(used) {
+            if self.response == Response::Out && !self.drain(used) {
                 *input = &[];
                 return None;
             }
@@ -400,7 +474,7 @@ impl Connection {
             }
             Step::Data(len) => Some(Event::Body(&all[used - len..used])),
             Step::End => {
-                if !self.owes_response {
+                if self.response == Response::Out {
                     self.end_exchange();
                 }
                 Some(Event::BodyEnd)
@@ -413,12 +487,7 @@ impl Connection {
     fn drain(&mut self, used: usize) -> bool {
         match self.refused_left.checked_sub(used as u32) {
             Some(left) => self.refused_left = left,
-            None => {
-                *self = Self {
-                    closed: true,
-                    ..Self::default()
-                }
-            }
+            None => self.shut(),
         }
         !self.closed
     }
@@ -446,18 +515,24 @@ impl Connection {
     }
 
     fn wire(&self, reply: &Reply) -> Wire {
-        let field = match (self.close, self.http10) {
+        let coded = self.is_streaming() && !self.http10;
+        let connection = match (self.close, self.http10) {
             (true, _) => Some("close"),
             // RFC 9112 section 9.3: such a client closes unless told otherwise.
             (false, true) => Some("keep-alive"),
             (false, false) => None,
         };
+        let fields = coded.then_some(("Transfer-Encoding", "chunked"));
+        let fields = fields.into_iter();
+        let fields = fields.chain(connection.map(|value| ("Connection", value)));
+        let fields: SmallVec<[_; 2]> = fields.collect();
         let bodiless = self.head_method || matches!(reply.status, 100..=199 | 204 | 304);
         let mut wire = Wire::default();
-        let first = field.map_or_else(
-            || reply.first.clone(),
-            |value| reply.with_field("Connection", value).first,
-        );
+        let first = if fields.is_empty() {
+            reply.first.clone()
+        } else {
+            reply.with_fields(&fields).first
+        };
         if bodiless {
             let body_len = reply.first.len() - reply.head_len;
             wire.pieces.push(first.slice(..first.len() - body_len));
@@ -477,7 +552,7 @@ pub fn timeout_reply(wall: Wall) -> Reply {
 
 /// A reply after which the connection closes.
 fn last_reply(status: u16, why: &str, wall: Wall) -> Reply {
-    Reply::text(status, why, wall).with_field("Connection", "close")
+    Reply::text(status, why, wall).with_fields(&[("Connection", "close")])
 }
 
 #[cfg(test)]

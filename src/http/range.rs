@@ -1,4 +1,5 @@
-//! `Range` and `If-Range` against a body of known length, RFC 9110 section 14.
+//! `Range` and `If-Range`, RFC 9110 section 14, against a body of known length
+//! or one that still grows (RFC 8673).
 
 /// Which bytes of a body to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,48 +18,74 @@ pub enum Selection {
     Unsatisfiable,
 }
 
-/// Reads the fields of a GET (a range means nothing to other methods) for a
-/// body of `len` bytes under the strong `etag`.
-///
-/// `If-Range` takes strong tags alone: with a weak one, another one or a date
-/// the client gets the whole body (section 13.1.5).
-pub fn select(range: Option<&str>, if_range: Option<&str>, etag: &str, len: u64) -> Selection {
-    let Some(range) = range else {
-        return Selection::Whole;
-    };
-    let same = if_range.is_none_or(|tag| tag == etag && tag.starts_with('"'));
-    if !same {
-        return Selection::Whole;
+/// One range of bytes, as asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// From `first` to `last`, both included; to the end of the body where
+    /// `last` is beyond it or absent.
+    From {
+        /// First byte.
+        first: u64,
+        /// Last byte.
+        last: Option<u64>,
+    },
+    /// So many bytes at the end.
+    Suffix(u64),
+}
+
+impl Span {
+    /// Reads the fields of a GET (a range means nothing to other methods) for
+    /// the body under the strong `etag`. `None` where all of it is to be sent:
+    /// no range, one that is malformed, or several.
+    ///
+    /// `If-Range` takes strong tags alone: with a weak one, another one or a
+    /// date the client gets the whole body (section 13.1.5).
+    pub fn parse(range: Option<&str>, if_range: Option<&str>, etag: &str) -> Option<Self> {
+        let same = if_range.is_none_or(|tag| tag == etag && tag.starts_with('"'));
+        parse(range.filter(|_| same)?)
     }
-    parse(range, len).unwrap_or(Selection::Whole)
+
+    /// The bytes it selects of a body of `len` bytes.
+    pub fn within(self, len: u64) -> Selection {
+        let (from, to) = match self {
+            Self::Suffix(count) => (len.saturating_sub(count), len),
+            Self::From { first, last } => {
+                let last = last.unwrap_or(u64::MAX);
+                (first, last.saturating_add(1).min(len))
+            }
+        };
+        if from < to {
+            Selection::Part { from, to }
+        } else {
+            Selection::Unsatisfiable
+        }
+    }
+}
+
+/// The bytes that a GET selects of a body of `len` bytes under `etag`.
+pub fn select(range: Option<&str>, if_range: Option<&str>, etag: &str, len: u64) -> Selection {
+    Span::parse(range, if_range, etag).map_or(Selection::Whole, |span| span.within(len))
 }
 
 /// One range of bytes; `None` when it is malformed or not alone.
-fn parse(range: &str, len: u64) -> Option<Selection> {
+fn parse(range: &str) -> Option<Span> {
     let (unit, spec) = range.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
     let (first, last) = spec.trim_matches([' ', '\t']).split_once('-')?;
-    let (from, to) = if first.is_empty() {
-        (len.saturating_sub(number(last)?), len)
-    } else {
-        let first = number(first)?;
-        let last = if last.is_empty() {
-            u64::MAX
-        } else {
-            number(last)?
-        };
-        if last < first {
-            return None;
-        }
-        (first, last.saturating_add(1).min(len))
+    if first.is_empty() {
+        return Some(Span::Suffix(number(last)?));
+    }
+    let first = number(first)?;
+    let last = match last {
+        "" => None,
+        digits => Some(number(digits)?),
     };
-    Some(if from < to {
-        Selection::Part { from, to }
-    } else {
-        Selection::Unsatisfiable
-    })
+    if last.is_some_and(|last| last < first) {
+        return None;
+    }
+    Some(Span::From { first, last })
 }
 
 /// `1*DIGIT`; what does not fit is more than any body has.

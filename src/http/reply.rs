@@ -10,8 +10,9 @@ use crate::limits::ONE_SEND_BYTES_MAX;
 use crate::media::rope::Rope;
 use crate::time::Wall;
 
-/// A whole response. The head has no `Connection` field; the connection adds
-/// one where it must.
+/// A whole response, or the head of one whose body is not known yet. The head
+/// has no field of the connection (`Connection`, `Transfer-Encoding`); the
+/// connection adds those where it must.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// Status code.
@@ -23,6 +24,8 @@ pub struct Reply {
     pub head_len: usize,
     /// The rest of the body.
     pub rest: Rope,
+    /// The body comes later, piece by piece, and has no length until it ends.
+    pub streamed: bool,
 }
 
 impl Reply {
@@ -57,15 +60,21 @@ impl Reply {
         }
     }
 
-    /// The same response with one field more, for this connection alone.
+    /// The same response with more fields, for this connection alone.
     #[must_use]
-    pub fn with_field(&self, name: &str, value: &str) -> Self {
+    pub fn with_fields(&self, fields: &[(&str, &str)]) -> Self {
         let (head, body) = self.first.split_at(self.head_len);
-        let mut first = Vec::with_capacity(self.first.len() + name.len() + value.len() + 4);
+        let lens = fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4);
+        let mut first = Vec::with_capacity(self.first.len() + lens.sum::<usize>());
         first.extend_from_slice(&head[..head.len() - 2]);
-        for piece in [name, ": ", value, "\r\n\r\n"] {
-            first.extend_from_slice(piece.as_bytes());
+        for (name, value) in fields {
+            for piece in [name, ": ", value, "\r\n"] {
+                first.extend_from_slice(piece.as_bytes());
+            }
         }
+        first.extend_from_slice(b"\r\n");
         let head_len = first.len();
         first.extend_from_slice(body);
         Self {
@@ -73,6 +82,7 @@ impl Reply {
             first: first.into(),
             head_len,
             rest: self.rest.clone(),
+            streamed: self.streamed,
         }
     }
 
@@ -102,10 +112,15 @@ impl Reply {
             .finish(wall)
     }
 
-    /// 416: no byte of the range exists in a body of `len` bytes.
-    pub fn range_not_satisfiable(len: u64, wall: Wall) -> Self {
-        ReplyBuilder::new(416)
-            .field("Content-Range", &format!("bytes */{len}"))
+    /// 416: no byte of the range exists in a body of `len` bytes, or will soon
+    /// in one that still grows. The length of such a body can't be told (RFC
+    /// 9110 section 14.4).
+    pub fn range_not_satisfiable(len: Option<u64>, wall: Wall) -> Self {
+        let mut builder = ReplyBuilder::new(416);
+        if let Some(len) = len {
+            builder = builder.field("Content-Range", &format!("bytes */{len}"));
+        }
+        builder
             .cache(Cache::NoStore)
             .body(
                 "no such range\n".to_owned().into(),
@@ -168,6 +183,7 @@ pub struct ReplyBuilder {
     status: u16,
     fields: String,
     body: Option<Rope>,
+    streamed: bool,
 }
 
 impl ReplyBuilder {
@@ -177,6 +193,7 @@ impl ReplyBuilder {
             status,
             fields: String::with_capacity(256),
             body: None,
+            streamed: false,
         }
     }
 
@@ -190,6 +207,23 @@ impl ReplyBuilder {
         Self::new(206)
             .field("Content-Range", &format!("bytes {from}-{}/{len}", to - 1))
             .body(whole.slice(from, to), content_type)
+    }
+
+    /// 206 with the bytes `from..to`, `body`, of something that still grows: its
+    /// length is not known.
+    pub fn partial_of_growing(body: Rope, content_type: &str, from: u64) -> Self {
+        assert!(!body.is_empty(), "a range has at least one byte");
+        let last = from + body.len() - 1;
+        Self::new(206)
+            .field("Content-Range", &format!("bytes {from}-{last}/*"))
+            .body(body, content_type)
+    }
+
+    /// The head of a response whose body comes later, piece by piece.
+    pub fn streamed(status: u16, content_type: &str) -> Self {
+        let mut builder = Self::new(status).field("Content-Type", content_type);
+        builder.streamed = true;
+        builder
     }
 
     /// Adds a header field. Both come from the origin itself, so a line break in
@@ -218,8 +252,8 @@ impl ReplyBuilder {
         self
     }
 
-    /// The response, dated. It has a `Content-Length` unless its status rules
-    /// out a body (RFC 9110 section 8.6).
+    /// The response, dated. It has a `Content-Length` unless its body is
+    /// streamed or its status rules one out (RFC 9110 section 8.6).
     pub fn finish(self, wall: Wall) -> Reply {
         let bodiless = matches!(self.status, 204 | 304);
         let body = self.body.unwrap_or_default();
@@ -238,7 +272,7 @@ impl ReplyBuilder {
         );
         head.push_str(COMMON_FIELDS);
         head.push_str(&self.fields);
-        if !bodiless {
+        if !bodiless && !self.streamed {
             let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
         head.push_str("\r\n");
@@ -259,6 +293,7 @@ impl ReplyBuilder {
             first: first.into(),
             head_len,
             rest,
+            streamed: self.streamed,
         }
     }
 
@@ -436,7 +471,7 @@ mod tests {
 
     #[test]
     fn an_added_field_leaves_the_body() {
-        let reply = Reply::text(404, "nothing here", WALL).with_field("Connection", "close");
+        let reply = Reply::text(404, "nothing here", WALL).with_fields(&[("Connection", "close")]);
         assert!(head_of(&reply).ends_with("\r\nConnection: close\r\n\r\n"));
         assert_eq!(reply.body().to_vec(), b"nothing here\n");
     }
@@ -451,8 +486,21 @@ mod tests {
         assert!(head.contains("Content-Length: 3\r\n"));
         assert_eq!(reply.body().to_vec(), b"234");
         // RFC 9110 section 15.5.17.
-        let none = Reply::range_not_satisfiable(10, WALL);
+        let none = Reply::range_not_satisfiable(Some(10), WALL);
         assert!(head_of(&none).contains("Content-Range: bytes */10\r\n"));
+    }
+
+    #[test]
+    fn what_still_grows_has_no_length() {
+        // RFC 8673 section 2.2.
+        let body = Rope::from("234".to_owned());
+        let part = ReplyBuilder::partial_of_growing(body, "video/mp4", 2).finish(WALL);
+        assert!(head_of(&part).contains("Content-Range: bytes 2-4/*\r\n"));
+        assert!(head_of(&part).contains("Content-Length: 3\r\n"));
+        let head = head_of(&ReplyBuilder::streamed(200, "video/mp4").finish(WALL));
+        assert!(!head.contains("\r\nContent-Length"), "{head}");
+        let none = head_of(&Reply::range_not_satisfiable(None, WALL));
+        assert!(!none.contains("\r\nContent-Range"), "{none}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use bytes::Bytes;
 
-use crate::http::connection::{Connection, Event, timeout_reply};
+use crate::http::connection::{Connection, Event, Wire, timeout_reply};
 use crate::http::reply::Reply;
 use crate::io::Core;
 use crate::io::backlog::BacklogPool;
@@ -293,7 +293,7 @@ impl<C: Core> Hub<C> {
         let event = http.poll(&mut rest, self.now.wall);
         *at += offered - rest.len();
         let Some(event) = event else { return false };
-        let mut refusal = None;
+        let (mut refusal, mut broken) = (None, false);
         let input = match event {
             Event::Request(ref request) => {
                 *exchange = exchange.wrapping_add(1);
@@ -314,6 +314,10 @@ impl<C: Core> Hub<C> {
                 refusal = Some(reply);
                 in_body.then_some(Input::Gone { exchange: before })
             }
+            Event::Break => {
+                broken = true;
+                Some(Input::Gone { exchange: before })
+            }
         };
         if let Some(input) = input {
             self.core.handle(self.now, input);
@@ -321,6 +325,10 @@ impl<C: Core> Hub<C> {
         self.carry_out();
         if let Some(reply) = refusal {
             self.refuse(index, reply);
+        }
+        if broken {
+            socket::reset_on_close(self.slots.at(index).socket);
+            self.close(index);
         }
         true
     }
@@ -336,6 +344,10 @@ impl<C: Core> Hub<C> {
                     }
                 }
                 Effect::Respond { exchange, reply } => self.respond(exchange, &reply),
+                Effect::Data { exchange, data } => {
+                    self.stream(exchange, |http| http.data(&data));
+                }
+                Effect::End { exchange } => self.stream(exchange, Connection::end),
                 Effect::Abort { exchange } => {
                     if let Some(index) = self.slots.by_exchange(exchange) {
                         self.abort(index);
@@ -365,7 +377,23 @@ impl<C: Core> Hub<C> {
             return;
         }
         let wire = slot.http.respond(reply);
-        slot.last |= wire.close;
+        self.owe_wire(index, wire);
+    }
+
+    /// Sends more of a streamed response, if it is still under way.
+    fn stream(&mut self, exchange: ExchangeId, wire: impl FnOnce(&mut Connection) -> Wire) {
+        let Some(index) = self.slots.by_exchange(exchange) else {
+            return;
+        };
+        let slot = self.slots.at(index);
+        if slot.http.is_streaming() {
+            let wire = wire(&mut slot.http);
+            self.owe_wire(index, wire);
+        }
+    }
+
+    fn owe_wire(&mut self, index: u32, wire: Wire) {
+        self.slots.at(index).last |= wire.close;
         for piece in wire.pieces {
             self.owe(index, piece);
         }
@@ -476,7 +504,7 @@ impl<C: Core> Hub<C> {
         if slot.ended {
             return self.lose(index);
         }
-        if draining && !slot.fresh && !slot.http.owes_response() && !slot.http.in_body() {
+        if draining && !slot.fresh && !slot.http.is_open() {
             return self.finish(index);
         }
         self.tidy(index);
@@ -712,7 +740,8 @@ impl<C: Core> Hub<C> {
     pub(crate) fn close_quiet(&mut self) {
         for index in 0..self.slots.len() as u32 {
             let slot = self.slots.at(index);
-            if slot.stage == Stage::Open && slot.unsent() == 0 && !slot.http.owes_response() {
+            let answers = slot.http.owes_response() || slot.http.is_streaming();
+            if slot.stage == Stage::Open && slot.unsent() == 0 && !answers {
                 self.finish(index);
                 self.settle_recv(index);
             }

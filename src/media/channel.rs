@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::media::cmaf::{Kind, TrackHeader};
+use crate::media::policy::PartAddressing;
 use crate::media::window::{HeaderObject, Segment, Window};
 
 /// How a channel is doing.
@@ -36,7 +37,7 @@ impl fmt::Display for State {
     }
 }
 
-/// Durations that are settled before the first manifest and never change.
+/// What is settled before the first manifest and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Targets {
     /// Upper bound of a segment's rounded duration, in whole seconds.
@@ -47,6 +48,8 @@ pub struct Targets {
     pub part_us: Option<u32>,
     /// How much media manifests list, in milliseconds.
     pub window_ms: u64,
+    /// How manifests say where a part is.
+    pub part_addressing: PartAddressing,
 }
 
 /// A track in the channel's list.
@@ -167,7 +170,7 @@ impl Channel {
         self.state
     }
 
-    /// Settled durations; present from the first media on.
+    /// What is settled; present from the first media on.
     pub fn targets(&self) -> Option<&Targets> {
         self.targets.as_ref()
     }

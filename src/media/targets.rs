@@ -213,6 +213,7 @@ pub(crate) fn settle<'a>(
         segment_s: segment_s as u32,
         part_us: part_us.map(|us| round(us.min(segment_s * 1_000_000))),
         window_ms: policy.window_ms.max(6000 * segment_s as u64),
+        part_addressing: policy.part_addressing,
     }
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::hls::List;
 use crate::http::reply::Reply;
-use crate::http::request::Request;
+use crate::http::request::{Method, Request};
 use crate::http::route::Route;
 use crate::limits;
 use crate::media::channel::Channel;
 use crate::media::cmaf::Kind;
 use crate::shard::desk::Desk;
 use crate::shard::mirror::Mirror;
-use crate::shard::reader::{Answered, Ask, PART_HOLD_MS, Reader};
+use crate::shard::reader::{Answered, Ask, Reader};
 use crate::shard::{ExchangeId, Letter, Shard};
 use crate::time::{Mono, Now};
 
@@ -35,6 +35,7 @@ pub(super) struct Deferred {
     exchange: ExchangeId,
     deadline: Mono,
     target: Box<str>,
+    head: bool,
     gzip: bool,
     if_none_match: Option<Box<str>>,
     range: Option<Box<str>>,
@@ -45,6 +46,7 @@ pub(super) struct Deferred {
 pub(super) fn ask<'a>(exchange: ExchangeId, request: &Request<'a>) -> Asked<'a> {
     let ask = Ask {
         exchange,
+        head: request.method == Method::Head,
         gzip: request.accept_gzip,
         if_none_match: request.if_none_match,
         range: request.range,
@@ -73,6 +75,7 @@ impl Deferred {
             exchange: asked.ask.exchange,
             deadline,
             target: asked.target.into(),
+            head: asked.ask.head,
             gzip: asked.ask.gzip,
             if_none_match: own(asked.ask.if_none_match),
             range: own(asked.ask.range),
@@ -83,6 +86,7 @@ impl Deferred {
     fn asked(&self) -> Asked<'_> {
         let ask = Ask {
             exchange: self.exchange,
+            head: self.head,
             gzip: self.gzip,
             if_none_match: self.if_none_match.as_deref(),
             range: self.range.as_deref(),
@@ -103,16 +107,14 @@ impl Shard {
         let (desk, strict) = (&mut self.desk, self.settings.strict_part_limit);
         if let Some(home) = self.homes.get_mut(name) {
             let channel = home.publisher.channel();
-            let hold_ms = if channel.is_served() {
-                match answer(desk, now, channel, &mut home.reader, (route, strict), asked) {
-                    Answered::Yes => return,
-                    Answered::Unknown => return unknown(desk, now, channel, asked),
-                    Answered::Early => PART_HOLD_MS,
-                }
-            } else {
-                EARLY_HOLD_MS
+            if !channel.is_served() {
+                return defer(desk, now, &mut home.early, asked, EARLY_HOLD_MS);
+            }
+            let reader = &mut home.reader;
+            return match answer(desk, now, channel, reader, (route, strict), asked) {
+                Answered::Yes => {}
+                Answered::Unknown => unknown(desk, now, channel, asked),
             };
-            return defer(desk, now, &mut home.early, asked, hold_ms);
         }
         let home = self.home_of(name);
         if home == self.identity.id {
@@ -132,7 +134,6 @@ impl Shard {
                     Answered::Yes => return,
                     // A player may have it from a core that is ahead of this.
                     Answered::Unknown => BEHIND_HOLD_MS,
-                    Answered::Early => PART_HOLD_MS,
                 }
             }
             _ => EARLY_HOLD_MS,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::hls::gzip::Deflater;
 use crate::http::reply::Reply;
+use crate::media::rope::Rope;
 use crate::metrics::Counters;
 use crate::shard::{Effect, ExchangeId, Letter, ShardId};
 use crate::time::Wall;
@@ -15,6 +16,7 @@ use crate::time::Wall;
 pub(super) struct Desk {
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: Counters,
+    /// Those that wait for media: held requests and streamed responses.
     pub(super) parked: BTreeSet<ExchangeId>,
     pub(super) deflater: Deflater,
 }
@@ -55,6 +57,26 @@ impl Desk {
         if self.parked.remove(&exchange) {
             self.counters.expired += 1;
             self.respond(exchange, Rc::clone(reply));
+        }
+    }
+
+    /// Sends more of a streamed response.
+    pub(super) fn data(&mut self, exchange: ExchangeId, data: Rc<Rope>) {
+        self.counters.sent_bytes += data.len();
+        self.effects.push_back(Effect::Data { exchange, data });
+    }
+
+    /// Ends a streamed response, unless its peer has left.
+    pub(super) fn end(&mut self, exchange: ExchangeId) {
+        if self.parked.remove(&exchange) {
+            self.effects.push_back(Effect::End { exchange });
+        }
+    }
+
+    /// Breaks a streamed response off, unless its peer has left.
+    pub(super) fn abort(&mut self, exchange: ExchangeId) {
+        if self.parked.remove(&exchange) {
+            self.effects.push_back(Effect::Abort { exchange });
         }
     }
 

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use crate::http::reply::Reply;
 use crate::http::request::{Method, Request};
 use crate::http::route::Route;
+use crate::media::rope::Rope;
 use crate::metrics::ShellCounters;
 use crate::shard::control::Gathering;
 use crate::shard::delivery::Deferred;
@@ -95,13 +96,27 @@ pub enum Effect {
         exchange: ExchangeId,
     },
     /// Send this response; the exchange is over once its body has ended too.
+    /// Where the response is streamed, `Data` and `End` or `Abort` follow,
+    /// unless it answers HEAD.
     Respond {
         /// For which exchange.
         exchange: ExchangeId,
         /// Shared by all exchanges that get the same bytes.
         reply: Rc<Reply>,
     },
-    /// Break the connection without a response.
+    /// Send more of the body of a streamed response.
+    Data {
+        /// Of which exchange.
+        exchange: ExchangeId,
+        /// At least one byte; shared by all exchanges that get the same.
+        data: Rc<Rope>,
+    },
+    /// The body of a streamed response is whole.
+    End {
+        /// Of which exchange.
+        exchange: ExchangeId,
+    },
+    /// Break the connection, without a response or in the midst of one.
     Abort {
         /// Of which exchange.
         exchange: ExchangeId,

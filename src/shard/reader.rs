@@ -3,6 +3,8 @@
 //!
 //! Everything is made once a version and shared by all who ask.
 
+mod growing;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -12,22 +14,22 @@ use crate::hls::media::{MediaPlaylist, Version};
 use crate::hls::reload::{self, Decision, PartDecision, Skip};
 use crate::hls::{gzip, multivariant};
 use crate::http::conditional;
-use crate::http::range::{self, Selection};
+use crate::http::range::{Selection, Span};
 use crate::http::reply::{Cache, Reply, ReplyBuilder};
 use crate::http::route::ObjectName;
 use crate::limits;
 use crate::media::channel::{Channel, State, TrackIndex};
 use crate::media::cmaf::Kind;
 use crate::media::rope::Rope;
-use crate::media::window::Window;
 use crate::shard::ExchangeId;
 use crate::shard::desk::Desk;
 use crate::shard::parked::{Parked, Waiter};
+use crate::shard::reader::growing::Growing;
 use crate::time::{Now, Wall};
 
-/// A part that is hinted is held this long, in milliseconds: AVPlayer gives a
+/// Media that is hinted is held this long, in milliseconds: AVPlayer gives a
 /// request up after about 3.5 s without a header.
-pub(super) const PART_HOLD_MS: u64 = 3_000;
+const PART_HOLD_MS: u64 = 3_000;
 /// Replies of media objects that are kept for those who ask next.
 const RECENT_OBJECTS: usize = 4;
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -36,6 +38,8 @@ const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask<'a> {
     pub(super) exchange: ExchangeId,
+    /// Of the answer, the head is wanted alone.
+    pub(super) head: bool,
     pub(super) gzip: bool,
     pub(super) if_none_match: Option<&'a str>,
     pub(super) range: Option<&'a str>,
@@ -45,10 +49,8 @@ pub(super) struct Ask<'a> {
 /// Whether a request was dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
-    /// Answered or parked.
+    /// Answered, streamed or parked.
     Yes,
-    /// It names the segment under way, or the one behind it.
-    Early,
     /// Nothing here has this name.
     Unknown,
 }
@@ -64,8 +66,10 @@ pub(super) struct Reader {
 struct TrackReader {
     /// By [`List`].
     lists: [ListReader; 2],
+    /// By tag.
     recent: VecDeque<(String, Dated)>,
     parked: Parked,
+    growing: Growing,
 }
 
 impl Default for TrackReader {
@@ -79,6 +83,7 @@ impl Default for TrackReader {
             lists: [list(List::Media), list(List::IFrames)],
             recent: VecDeque::new(),
             parked: Parked::default(),
+            growing: Growing::default(),
         }
     }
 }
@@ -146,9 +151,13 @@ impl Dated {
 }
 
 impl Reader {
-    /// Requests parked here, peers that left included.
+    /// Requests parked here and responses under way, those of peers that left
+    /// included.
     pub(super) fn slots(&self) -> usize {
-        self.tracks.iter().map(|track| track.parked.slots()).sum()
+        let tracks = self.tracks.iter();
+        tracks
+            .map(|track| track.parked.slots() + track.growing.slots())
+            .sum()
     }
 
     /// A reader of `channel`.
@@ -276,17 +285,9 @@ impl Reader {
             ObjectName::Header { id, .. } => window
                 .header(id)
                 .map(|header| Rope::from(header.track.bytes.clone())),
-            ObjectName::Segment { msn, .. } => match window.segment(msn) {
-                Some(segment) if segment.gap => return refuse(desk, Outcome::Missing),
-                Some(segment) => Some(segment.body()),
-                None if window.first_msn().is_some_and(|first| msn < first) => {
-                    return refuse(desk, Outcome::Gone);
-                }
-                None if is_near(window, msn) && channel.state() != State::Ended => {
-                    return Answered::Early;
-                }
-                None => None,
-            },
+            ObjectName::Segment { msn, .. } => {
+                return self.segment(desk, now, channel, (index, msn), ask);
+            }
             ObjectName::Part { number, .. } => match reload::decide_part(channel, window, number) {
                 PartDecision::Ready(part) => Some(part.body.clone()),
                 PartDecision::Gone => return refuse(desk, Outcome::Gone),
@@ -301,7 +302,9 @@ impl Reader {
         let Some(body) = body else {
             return Answered::Unknown;
         };
-        self.serve(desk, now, channel, (index, object, resource), body, ask);
+        let span = Span::parse(ask.range, ask.if_range, &object_etag(object));
+        let what = (index, object, resource);
+        self.serve(desk, now, channel, what, (body, span), ask);
         Answered::Yes
     }
 
@@ -315,6 +318,7 @@ impl Reader {
         for position in 0..self.tracks.len() {
             let index = TrackIndex(position as u16);
             let window = &channel.track_at(index).window;
+            self.wake_segments(desk, now, channel, index);
             let parked = &mut self.tracks[position].parked;
             if parked.slots() == 0 {
                 continue;
@@ -344,6 +348,8 @@ impl Reader {
         for (position, track) in self.tracks.iter_mut().enumerate() {
             let index = TrackIndex(position as u16);
             let (playlists, parts) = track.parked.expired(now.mono);
+            let media = parts.into_iter().map(|waiter| waiter.exchange);
+            let media: Vec<_> = media.chain(track.growing.expired(now.mono)).collect();
             if !playlists.is_empty() {
                 let late = "no new media within three target durations";
                 let reply = Rc::new(refusal(
@@ -357,8 +363,8 @@ impl Reader {
                     desk.expire(waiter.exchange, &reply);
                 }
             }
-            if !parts.is_empty() {
-                let late = "the part did not come";
+            if !media.is_empty() {
+                let late = "the media did not come";
                 let reply = Rc::new(refusal(
                     channel,
                     index,
@@ -366,19 +372,21 @@ impl Reader {
                     (late, Outcome::Unknown),
                     now.wall,
                 ));
-                for waiter in parts {
-                    desk.expire(waiter.exchange, &reply);
+                for exchange in media {
+                    desk.expire(exchange, &reply);
                 }
             }
         }
     }
 
-    /// Refuses every parked request: the channel or the process goes away.
+    /// Refuses every parked request and breaks off every response under way: the
+    /// channel or the process goes away.
     pub(super) fn dismiss(&mut self, desk: &mut Desk, reply: &Rc<Reply>) {
         for track in &mut self.tracks {
             for waiter in track.parked.all() {
                 desk.expire(waiter.exchange, reply);
             }
+            track.growing.dismiss(desk, reply);
         }
     }
 
@@ -403,6 +411,7 @@ impl Reader {
         if self.slots() >= limits::CHANNEL_PARKED_MAX.min(slots_worth_keeping) {
             for track in &mut self.tracks {
                 track.parked.compact(&desk.parked);
+                track.growing.compact(&desk.parked);
             }
         }
         let full = self.slots() >= limits::CHANNEL_PARKED_MAX
@@ -452,6 +461,7 @@ impl Reader {
         let generation = &*channel.generation;
         let ask = Ask {
             exchange: waiter.exchange,
+            head: false,
             gzip: false,
             if_none_match: None,
             range: None,
@@ -521,19 +531,13 @@ impl Reader {
         now: Now,
         channel: &Channel,
         (index, object, resource): (TrackIndex, ObjectName<'_>, Resource),
-        body: Rope,
+        (body, span): (Rope, Option<Span>),
         ask: &Ask<'_>,
     ) {
         let cache = lifetime(channel, resource);
-        let content_type = match channel.track_at(index).info.header.kind {
-            Kind::Video => "video/mp4",
-            Kind::Audio => "audio/mp4",
-            Kind::Text | Kind::Metadata => "application/mp4",
-        };
-        let name = object.to_string();
-        // Bytes under a name never change, so the name says all.
-        let etag = format!("\"{name}\"");
-        match range::select(ask.range, ask.if_range, &etag, body.len()) {
+        let content_type = content_type(channel, index);
+        let etag = object_etag(object);
+        match span.map_or(Selection::Whole, |span| span.within(body.len())) {
             Selection::Whole => {}
             Selection::Part { from, to } => {
                 let part = ReplyBuilder::partial(&body, content_type, from, to);
@@ -541,14 +545,14 @@ impl Reader {
                 return desk.respond(ask.exchange, Rc::new(reply));
             }
             Selection::Unsatisfiable => {
-                let reply = Reply::range_not_satisfiable(body.len(), now.wall);
+                let reply = Reply::range_not_satisfiable(Some(body.len()), now.wall);
                 return desk.respond(ask.exchange, Rc::new(reply));
             }
         }
         let recent = &mut self.track(index).recent;
         let position = recent
             .iter()
-            .position(|(of, _)| *of == name)
+            .position(|(of, _)| *of == etag)
             .unwrap_or_else(|| {
                 let reply = ReplyBuilder::new(200)
                     .field("ETag", &etag)
@@ -559,7 +563,7 @@ impl Reader {
                 if recent.len() == RECENT_OBJECTS {
                     recent.pop_front();
                 }
-                recent.push_back((name, Dated::new(reply, now.wall)));
+                recent.push_back((etag.clone(), Dated::new(reply, now.wall)));
                 recent.len() - 1
             });
         let reply = recent[position].1.get(now.wall);
@@ -567,12 +571,18 @@ impl Reader {
     }
 }
 
-/// Whether a segment is the one under way or the next: it will be whole soon,
-/// and a player may know it from a core that is ahead.
-fn is_near(window: &Window, msn: u64) -> bool {
-    window
-        .last_whole()
-        .is_some_and(|whole| (whole.msn + 1..=whole.msn + 2).contains(&msn))
+/// Bytes under a name never change, so the name says all, and says it before
+/// they are whole.
+fn object_etag(object: ObjectName<'_>) -> String {
+    format!("\"{object}\"")
+}
+
+fn content_type(channel: &Channel, index: TrackIndex) -> &'static str {
+    match channel.track_at(index).info.header.kind {
+        Kind::Video => "video/mp4",
+        Kind::Audio => "audio/mp4",
+        Kind::Text | Kind::Metadata => "application/mp4",
+    }
 }
 
 /// Answers with `reply`, or 304 when the peer has it.

@@ -32,6 +32,7 @@ impl Log {
             Event::Refuse { reply, in_body } => {
                 self.0.push(format!("refuse {} {in_body}", reply.status));
             }
+            Event::Break => self.0.push("break".to_owned()),
         }
     }
 }

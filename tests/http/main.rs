@@ -4,3 +4,4 @@ mod flows;
 mod log;
 mod refusals;
 mod splits;
+mod streams;

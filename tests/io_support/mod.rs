@@ -52,6 +52,7 @@ impl Seen {
 /// `/small`, `/size/N` (N bytes of a pattern), `/pieces/N` (in pieces of 5000),
 /// `/echo` (the body back), `/sum` (length and checksum of the body),
 /// `/park` (until `/wake`), `/wake`, `/timer/MS`, `/abort`,
+/// `/stream` (until `/end` or `/break`), `/burst/N` (N bytes to all streams),
 /// `/move/CORE/...` (there, then as the rest says), `/post/N` (N letters to
 /// every other core and back, answered when all are back).
 pub(crate) struct Script {
@@ -61,6 +62,7 @@ pub(crate) struct Script {
     effects: VecDeque<Effect>,
     bodies: BTreeMap<ExchangeId, Upload>,
     parked: Vec<ExchangeId>,
+    streams: Vec<ExchangeId>,
     timers: BTreeMap<(Mono, ExchangeId), ()>,
     posts: BTreeMap<u64, (ExchangeId, u64)>,
     small: Rc<Reply>,
@@ -110,6 +112,7 @@ impl Script {
             effects: VecDeque::new(),
             bodies: BTreeMap::new(),
             parked: Vec::new(),
+            streams: Vec::new(),
             timers: BTreeMap::new(),
             posts: BTreeMap::new(),
             small: Rc::new(small),
@@ -176,6 +179,31 @@ impl Script {
                 let at = self.now.mono.plus_ms(ms.parse().expect("a span"));
                 self.timers.insert((at, exchange), ());
             }
+            ["stream"] => {
+                let head = ReplyBuilder::streamed(200, "video/mp4").finish(Wall(0));
+                let reply = Rc::new(head);
+                self.effects.push_back(Effect::Respond { exchange, reply });
+                self.streams.push(exchange);
+                self.seen.parked.fetch_add(1, Ordering::SeqCst);
+            }
+            ["burst", len] => {
+                let burst = pattern(len.parse().expect("a length"));
+                let data = Rc::new(Rope::from(bytes::Bytes::from_static(burst)));
+                for exchange in self.streams.clone() {
+                    let data = Rc::clone(&data);
+                    self.effects.push_back(Effect::Data { exchange, data });
+                }
+                self.respond(exchange, Rope::new());
+            }
+            [how @ ("end" | "break")] => {
+                for exchange in std::mem::take(&mut self.streams) {
+                    self.effects.push_back(match how {
+                        "end" => Effect::End { exchange },
+                        _ => Effect::Abort { exchange },
+                    });
+                }
+                self.respond(exchange, Rope::new());
+            }
             ["abort"] => self.effects.push_back(Effect::Abort { exchange }),
             ["post", count] => {
                 let count: u64 = count.parse().expect("a count");
@@ -226,6 +254,9 @@ impl Script {
                     let reply = Rc::new(Reply::text(503, "stopping", Wall(0)));
                     self.effects.push_back(Effect::Respond { exchange, reply });
                 }
+                for exchange in std::mem::take(&mut self.streams) {
+                    self.effects.push_back(Effect::Abort { exchange });
+                }
                 self.effects.push_back(Effect::Drained);
             }
             other => panic!("{other:?}"),
@@ -273,6 +304,7 @@ impl Core for Script {
                 self.seen.gone.fetch_add(1, Ordering::SeqCst);
                 self.bodies.remove(&exchange);
                 self.parked.retain(|parked| *parked != exchange);
+                self.streams.retain(|stream| *stream != exchange);
                 self.timers.retain(|(_, timer), ()| *timer != exchange);
             }
             Input::Letter { from, letter } => self.letter(from, letter),
@@ -413,15 +445,55 @@ impl Client {
         self.answer()
     }
 
+    /// The head of a response; a streamed body is to be read by `burst`.
     #[track_caller]
-    pub(crate) fn answer(&mut self) -> Answer {
+    pub(crate) fn head(&mut self) -> String {
         let head_len = loop {
             if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
             assert!(self.fill() > 0, "the connection ended before a response");
         };
-        let head = String::from_utf8(self.unread.drain(..head_len).collect()).unwrap();
+        String::from_utf8(self.unread.drain(..head_len).collect()).unwrap()
+    }
+
+    /// The next HTTP chunk; empty at the end of the body.
+    #[track_caller]
+    pub(crate) fn burst(&mut self) -> Vec<u8> {
+        let line_len = loop {
+            if let Some(at) = self.unread.windows(2).position(|two| two == b"\r\n") {
+                break at + 2;
+            }
+            assert!(self.fill() > 0, "the connection ended before a chunk");
+        };
+        let line: Vec<u8> = self.unread.drain(..line_len).collect();
+        let line = std::str::from_utf8(&line[..line_len - 2]).unwrap();
+        let len = usize::from_str_radix(line, 16).expect("a chunk's length");
+        while self.unread.len() < len + 2 {
+            assert!(self.fill() > 0, "the connection ended within a chunk");
+        }
+        let data: Vec<u8> = self.unread.drain(..len).collect();
+        let end: Vec<u8> = self.unread.drain(..2).collect();
+        assert_eq!(end, b"\r\n");
+        data
+    }
+
+    /// Whether nothing comes for a while.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.stream
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        let mut byte = [0];
+        let outcome = self.stream.read(&mut byte);
+        self.stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        self.unread.is_empty() && outcome.is_err()
+    }
+
+    #[track_caller]
+    pub(crate) fn answer(&mut self) -> Answer {
+        let head = self.head();
         let status = head[9..12].parse().unwrap();
         if status == 100 {
             return Answer {

@@ -7,6 +7,7 @@ mod delivery;
 mod deltas;
 mod encoders;
 mod garbage;
+mod growing;
 mod iframes;
 mod limits;
 mod mirrors;

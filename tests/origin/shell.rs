@@ -1,6 +1,6 @@
 //! A process without a system call: shards, their mail and their clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,12 +40,22 @@ impl Answer {
     }
 }
 
+/// The body of a streamed response so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Body {
+    /// Piece by piece.
+    pub(crate) bursts: Vec<Vec<u8>>,
+    /// It is whole.
+    pub(crate) ended: bool,
+}
+
 /// Shards with their mail, and one clock.
 pub(crate) struct Process {
     pub(crate) shards: Vec<Shard>,
     pub(crate) now: Now,
     next: u64,
     replies: Vec<(ExchangeId, Rc<Reply>)>,
+    bodies: BTreeMap<ExchangeId, Body>,
     pub(crate) continued: Vec<ExchangeId>,
     pub(crate) aborted: Vec<ExchangeId>,
     pub(crate) moved: Vec<(ExchangeId, ShardId)>,
@@ -81,6 +91,7 @@ impl Process {
             },
             next: 0,
             replies: Vec::new(),
+            bodies: BTreeMap::new(),
             continued: Vec::new(),
             aborted: Vec::new(),
             moved: Vec::new(),
@@ -114,7 +125,22 @@ impl Process {
         let from = ShardId(shard as u16);
         while let Some(effect) = self.shards[shard].poll_effect() {
             match effect {
-                Effect::Respond { exchange, reply } => self.replies.push((exchange, reply)),
+                Effect::Respond { exchange, reply } => {
+                    if reply.streamed {
+                        let known = self.bodies.insert(exchange, Body::default());
+                        assert!(known.is_none(), "one response an exchange");
+                    }
+                    self.replies.push((exchange, reply));
+                }
+                Effect::Data { exchange, data } => {
+                    let body = self.bodies.get_mut(&exchange).expect("the head goes first");
+                    assert!(!data.is_empty() && !body.ended);
+                    body.bursts.push(data.to_vec());
+                }
+                Effect::End { exchange } => {
+                    let body = self.bodies.get_mut(&exchange).expect("the head goes first");
+                    assert!(!std::mem::replace(&mut body.ended, true), "it ends once");
+                }
                 Effect::Continue { exchange } => self.continued.push(exchange),
                 Effect::Abort { exchange } => self.aborted.push(exchange),
                 Effect::Move { exchange, to } => self.moved.push((exchange, to)),
@@ -217,6 +243,21 @@ impl Process {
         assert!(own.next().is_none(), "one answer an exchange");
         self.replies.retain(|(of, _)| *of != exchange);
         found
+    }
+}
+
+impl Process {
+    /// What has come of a streamed body since it was last looked at.
+    #[track_caller]
+    pub(crate) fn streamed(&mut self, exchange: ExchangeId) -> Body {
+        let body = self.bodies.get_mut(&exchange).expect("it is streamed");
+        let bursts = std::mem::take(&mut body.bursts);
+        Body { bursts, ..*body }
+    }
+
+    /// The peer leaves.
+    pub(crate) fn leave(&mut self, shard: usize, exchange: ExchangeId) {
+        self.input(shard, Input::Gone { exchange });
     }
 }
 

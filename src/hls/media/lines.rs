@@ -8,6 +8,7 @@ use crate::hls::{HORIZON_TARGETS, List, SKIP_TARGETS, is_listed};
 use crate::http::route::ObjectName;
 use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
 use crate::media::cmaf::Kind;
+use crate::media::policy::PartAddressing;
 use crate::media::window::{Part, Segment, Window};
 use crate::time::{Wall, rescale_floor};
 
@@ -206,24 +207,31 @@ impl<'a> Scope<'a> {
             format_args!("#EXT-X-PROGRAM-DATE-TIME:{}\n", date.rfc3339()),
         );
         if with_parts && self.has_parts() {
-            segment.parts.iter().for_each(|part| self.part(out, part));
+            let mut offset = 0;
+            for part in &segment.parts {
+                self.part(out, segment.msn, part, offset);
+                offset += part.body.len();
+            }
         }
     }
 
-    fn part(&self, out: &mut String, part: &Part) {
+    /// `offset` is where the part begins in its segment, in bytes.
+    fn part(&self, out: &mut String, msn: u64, part: &Part, offset: u64) {
         // Players drop the whole list for one part that prints above the
         // target, so no fault further up may show here (section 4.4.4.9).
         let duration = self.printed(part.start_ticks, part.duration_ticks);
         let duration = Decimal(duration.min(self.part_target_units()));
-        let generation = &*self.channel.generation;
-        let uri = self.uri(ObjectName::Part {
-            generation,
-            number: part.number,
-        });
+        // A gap has no bytes in its segment; its own name is as good as any.
+        let ranged = self.has_ranges() && !part.gap;
+        let uri = self.part_uri(ranged, msn, part.number);
         push(
             out,
             format_args!("#EXT-X-PART:DURATION={duration},URI=\"{uri}\""),
         );
+        if ranged {
+            let len = part.body.len();
+            push(out, format_args!(",BYTERANGE=\"{len}@{offset}\""));
+        }
         if part.independent {
             out.push_str(",INDEPENDENT=YES");
         }
@@ -245,15 +253,8 @@ impl<'a> Scope<'a> {
         }
         let parts = self.has_parts();
         if parts && window.edge().is_some() {
+            self.part_hint(out, window);
             let generation = &*self.channel.generation;
-            let uri = self.uri(ObjectName::Part {
-                generation,
-                number: window.next_part(),
-            });
-            push(
-                out,
-                format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"\n"),
-            );
             if let Some(header) = window.next_header() {
                 let id = header.id;
                 let uri = self.uri(ObjectName::Header { generation, id });
@@ -268,6 +269,40 @@ impl<'a> Scope<'a> {
                 report(out, track, parts);
             }
         }
+    }
+
+    /// Names the part that is expected next (section 4.4.5.3). By range it is
+    /// what follows in the open segment, or the start of the next one: numbers
+    /// of segments rise by one whatever happens. Where the open one ends without
+    /// another part, the range is given up.
+    fn part_hint(&self, out: &mut String, window: &Window) {
+        let open = window.open().map(|open| (open.msn, open.bytes()));
+        let next = || window.last_whole().map_or(0, |whole| whole.msn + 1);
+        let (msn, start) = open.unwrap_or_else(|| (next(), 0));
+        let uri = self.part_uri(self.has_ranges(), msn, window.next_part());
+        push(
+            out,
+            format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\""),
+        );
+        if self.has_ranges() {
+            push(out, format_args!(",BYTERANGE-START={start}"));
+        }
+        out.push('\n');
+    }
+
+    /// Parts are ranges of their segments.
+    fn has_ranges(&self) -> bool {
+        self.targets.part_addressing == PartAddressing::ByteRange
+    }
+
+    /// The object that holds a part: its segment, or one of its own.
+    fn part_uri(&self, ranged: bool, msn: u64, number: u64) -> ObjectUri<'a> {
+        let generation = &*self.channel.generation;
+        self.uri(if ranged {
+            ObjectName::Segment { generation, msn }
+        } else {
+            ObjectName::Part { generation, number }
+        })
     }
 
     /// A duration on the printed grid, as the difference of its two ends. Sums

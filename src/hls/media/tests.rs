@@ -12,6 +12,7 @@ use crate::hls::multivariant;
 use crate::hls::testing::{self, Facts, Script, golden, header};
 use crate::media::channel::State;
 use crate::media::cmaf::Kind;
+use crate::media::policy::PartAddressing;
 use crate::media::window::HeaderObject;
 use crate::time::{Wall, rescale_floor};
 
@@ -62,15 +63,32 @@ fn agree(script: &Script, name: &str, facts: &Facts) {
         assert_eq!((told.gap, told.dates), (segment.gap, 1));
         assert_eq!(told.discontinuity, segment.discontinuity);
         assert!(told.parts.is_empty() || told.parts.len() == segment.parts.len());
+        let mut offset = 0;
         for ((uri, duration, independent, gap), part) in told.parts.iter().zip(&segment.parts) {
-            assert_eq!(*uri, format!("{name}/e7-p{}.m4s", part.number));
+            let len = part.body.len();
+            let place = match targets.part_addressing {
+                PartAddressing::ByteRange if !part.gap => {
+                    format!("s{}.m4s#{offset}+{len}", segment.msn)
+                }
+                _ => format!("p{}.m4s", part.number),
+            };
+            offset += len;
+            assert_eq!(*uri, format!("{name}/e7-{place}"));
             assert_eq!((*independent, *gap), (part.independent, part.gap));
             assert!(close(*duration, part.duration_ticks), "{told:?}");
         }
     }
     let ended = script.channel.state() == State::Ended;
     assert_eq!(facts.ended, ended);
-    let hint = format!("{name}/e7-p{}.m4s", window.next_part());
+    let hint = match (targets.part_addressing, window.open()) {
+        (PartAddressing::Url, _) => format!("p{}.m4s", window.next_part()),
+        (PartAddressing::ByteRange, Some(open)) => format!("s{}.m4s#{}", open.msn, open.bytes()),
+        (PartAddressing::ByteRange, None) => {
+            let next = window.last_whole().map_or(0, |whole| whole.msn + 1);
+            format!("s{next}.m4s#0")
+        }
+    };
+    let hint = format!("{name}/e7-{hint}");
     let hinted = !ended && targets.part_us.is_some() && window.edge().is_some();
     assert_eq!(facts.hints, if hinted { vec![hint] } else { vec![] });
     let map_hint = window.next_header().filter(|_| hinted);
@@ -83,6 +101,28 @@ fn s4_4_the_reference_state_reads_as_the_reference_says() {
     let script = testing::reference_state();
     golden("reference_v1", &draw(&script, "v1"));
     golden("reference_a1", &draw(&script, "a1"));
+}
+
+#[test]
+fn s4_4_4_9_parts_are_ranges_of_their_segments_where_that_is_chosen() {
+    let mut script = testing::addressed_reference_state(PartAddressing::ByteRange);
+    golden("ranges_v1", &draw(&script, "v1"));
+    golden("ranges_a1", &draw(&script, "a1"));
+    // The last part: the start of the next segment is hinted.
+    script.part("v1", 45_000);
+    script.close("v1", 45_000);
+    let facts = Facts::read(&draw(&script, "v1"));
+    assert_eq!(facts.hints, ["v1/e7-s111.m4s#0"]);
+    // A gap has no bytes; what follows it begins where it stands.
+    script.part("v1", 45_000);
+    script.gap_part("v1", 45_000);
+    script.part("v1", 45_000);
+    let facts = Facts::read(&draw(&script, "v1"));
+    let parts: Vec<_> = facts.open.parts.iter().map(|part| &part.0[..]).collect();
+    let gap = &script.window("v1").open().unwrap().parts[1];
+    let gap = format!("v1/e7-p{}.m4s", gap.number);
+    assert_eq!(parts, ["v1/e7-s111.m4s#0+8", &gap, "v1/e7-s111.m4s#8+8"]);
+    assert_eq!(facts.hints, ["v1/e7-s111.m4s#16"]);
 }
 
 #[test]

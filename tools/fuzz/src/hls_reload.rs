@@ -7,6 +7,7 @@ use headwater::hls::media::MediaPlaylist;
 use headwater::hls::reload::{self, Decision, Directives, PartDecision};
 use headwater::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use headwater::media::cmaf::{Kind, SampleDefaults, TrackHeader};
+use headwater::media::policy::PartAddressing;
 use headwater::media::rope::Rope;
 use headwater::media::window::{HeaderObject, Part, Segment};
 use headwater::time::{Timescale, Wall};
@@ -63,6 +64,7 @@ fn channel(whole: u64, open: u8, part_10ms: u8, ended: bool) -> Channel {
         segment_s: 1,
         part_us,
         window_ms: 60_000,
+        part_addressing: PartAddressing::Url,
     };
     let header = HeaderObject {
         id: 1,

@@ -20,6 +20,7 @@ enum Told {
         status: u16,
         in_body: bool,
     },
+    Break,
     Closes,
 }
 
@@ -32,37 +33,50 @@ pub fn http_connection(data: &[u8]) {
     if stream.len() > PIPELINED_BYTES_MAX {
         return;
     }
-    let late = seed & 1 == 1;
-    let whole = listen([stream].into_iter(), late);
+    let (late, streamed) = (seed & 1 == 1, seed & 2 == 2);
+    let whole = listen([stream].into_iter(), late, streamed);
     in_order(&whole);
-    let stride = usize::from(seed >> 1) + 1;
+    let stride = usize::from(seed >> 2) + 1;
     assert_eq!(
-        listen(stream.chunks(stride), late),
+        listen(stream.chunks(stride), late, streamed),
         whole,
         "cut every {stride} bytes"
     );
 }
 
-fn listen<'a>(pieces: impl Iterator<Item = &'a [u8]>, late: bool) -> Vec<Told> {
-    let reply = ReplyBuilder::new(200)
-        .body(vec![b'x'; 3].into(), "text/plain")
-        .finish(Wall(0));
+fn listen<'a>(pieces: impl Iterator<Item = &'a [u8]>, late: bool, streamed: bool) -> Vec<Told> {
+    let reply = if streamed {
+        ReplyBuilder::streamed(200, "video/mp4").finish(Wall(0))
+    } else {
+        ReplyBuilder::new(200)
+            .body(vec![b'x'; 3].into(), "text/plain")
+            .finish(Wall(0))
+    };
     let mut connection = Connection::new();
     let mut told = Vec::new();
     for mut input in pieces {
         loop {
+            let goes_on = connection.is_streaming();
+            let answers =
+                |connection: &Connection| connection.owes_response() || connection.is_streaming();
             if let Some(event) = connection.poll(&mut input, Wall(0)) {
                 note(&event, &mut told);
-                if late || !connection.owes_response() {
+                if late || !answers(&connection) {
                     continue;
                 }
             } else {
                 assert!(input.is_empty(), "all input is consumed or kept");
-                if !late || !connection.owes_response() || connection.in_body() {
+                if !late || !answers(&connection) || connection.in_body() {
                     break;
                 }
             }
-            respond(&mut connection, &reply, &mut told);
+            if connection.owes_response() {
+                respond(&mut connection, &reply, &mut told);
+            }
+            // Late, and within a body, something comes before the rest.
+            if connection.is_streaming() && !(late || connection.in_body()) || goes_on {
+                stream_on(&mut connection, &mut told);
+            }
         }
     }
     assert!(!connection.must_close() || !connection.is_open());
@@ -72,6 +86,16 @@ fn listen<'a>(pieces: impl Iterator<Item = &'a [u8]>, late: bool) -> Vec<Told> {
 fn respond(connection: &mut Connection, reply: &Reply, told: &mut Vec<Told>) {
     let wire = connection.respond(reply);
     assert!(wire.pieces[0].starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert_eq!(wire.close, connection.must_close());
+    if wire.close {
+        told.push(Told::Closes);
+    }
+}
+
+fn stream_on(connection: &mut Connection, told: &mut Vec<Told>) {
+    let data = connection.data(&vec![b'x'; 20].into()).pieces.concat();
+    assert!(data == b"14\r\nxxxxxxxxxxxxxxxxxxxx\r\n" || data == [b'x'; 20]);
+    let wire = connection.end();
     assert_eq!(wire.close, connection.must_close());
     if wire.close {
         told.push(Told::Closes);
@@ -105,6 +129,7 @@ fn note(event: &Event<'_>, told: &mut Vec<Told>) {
                 in_body: *in_body,
             });
         }
+        Event::Break => told.push(Told::Break),
     }
 }
 
@@ -134,6 +159,7 @@ fn in_order(told: &[Told]) {
             Told::Refuse { status, .. } => {
                 assert!((400..600).contains(status) && at + 1 == told.len());
             }
+            Told::Break => assert!(at + 1 == told.len()),
             Told::Closes => {}
         }
     }

@@ -264,7 +264,7 @@ impl World {
     fn fetch(&mut self, shard: u16, base: &str, uri: &str) -> Option<Vec<u8>> {
         let path = resolve(base, uri);
         match self.probe(shard, &path) {
-            Some((200, body)) => Some(body),
+            Some((200 | 206, body)) => Some(body),
             other => {
                 let other = other.map(|(status, _)| status);
                 self.fail(format!(

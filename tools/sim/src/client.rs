@@ -33,9 +33,17 @@ impl Response {
 #[derive(Debug, Default)]
 pub struct Responses {
     kept: Vec<u8>,
-    /// The head of the response under way, where its body begins, and where it
-    /// ends.
-    head: Option<(Response, usize, usize)>,
+    /// The response under way, and how its body goes on.
+    head: Option<(Response, Rest)>,
+}
+
+/// How a body goes on.
+#[derive(Debug)]
+enum Rest {
+    /// So many bytes more.
+    Bytes(usize),
+    /// In HTTP chunks.
+    Chunks,
 }
 
 impl Responses {
@@ -52,28 +60,58 @@ impl Responses {
             };
             let text = std::str::from_utf8(&self.kept[..end]).map_err(|error| error.to_string())?;
             let response = parse_head(text)?;
-            let len: usize = match response.field("content-length") {
-                _ if response.status == 304 => 0,
-                Some(text) => text
-                    .parse()
-                    .map_err(|_| format!("content-length {text:?}"))?,
-                None if response.status < 200 || response.status == 204 => 0,
-                None => return Err(format!("{} without content-length", response.status)),
+            let len = response.field("content-length");
+            let rest = match (len, response.field("transfer-encoding")) {
+                _ if response.status == 304 => Rest::Bytes(0),
+                (Some(text), None) => {
+                    let len = text.parse();
+                    Rest::Bytes(len.map_err(|_| format!("content-length {text:?}"))?)
+                }
+                (None, Some("chunked")) => Rest::Chunks,
+                (None, None) if response.status < 200 || response.status == 204 => Rest::Bytes(0),
+                _ => return Err(format!("{} without one length", response.status)),
             };
-            self.head = Some((response, end + 4, end + 4 + len));
+            self.kept.drain(..end + 4);
+            self.head = Some((response, rest));
         }
-        let kept = self.kept.len();
-        let Some((mut response, begin, end)) = self.head.take_if(|(.., end)| *end <= kept) else {
-            return Ok(None);
+        let (response, rest) = self.head.as_mut().expect("read above");
+        let whole = match rest {
+            Rest::Bytes(len) if self.kept.len() < *len => false,
+            Rest::Bytes(len) => {
+                response.body = self.kept.drain(..*len).collect();
+                true
+            }
+            Rest::Chunks => unchunk(&mut self.kept, &mut response.body)?,
         };
-        response.body = self.kept[begin..end].to_vec();
-        self.kept.drain(..end);
-        Ok(Some(response))
+        Ok(self.head.take_if(|_| whole).map(|(response, _)| response))
     }
 
     /// Whether nothing is kept of a response that isn't whole.
     pub fn is_idle(&self) -> bool {
-        self.kept.is_empty()
+        self.kept.is_empty() && self.head.is_none()
+    }
+}
+
+/// Takes whole HTTP chunks; `true` after the last one.
+fn unchunk(kept: &mut Vec<u8>, body: &mut Vec<u8>) -> Result<bool, String> {
+    loop {
+        let Some(line) = kept.windows(2).position(|two| two == b"\r\n") else {
+            return Ok(false);
+        };
+        let text = String::from_utf8_lossy(&kept[..line]).into_owned();
+        let len = usize::from_str_radix(&text, 16).map_err(|_| format!("chunk of {text:?}"))?;
+        let (begin, end) = (line + 2, line + 2 + len);
+        if kept.len() < end + 2 {
+            return Ok(false);
+        }
+        if kept[end..end + 2] != *b"\r\n" {
+            return Err("a chunk without its end".into());
+        }
+        body.extend_from_slice(&kept[begin..end]);
+        kept.drain(..end + 2);
+        if len == 0 {
+            return Ok(true);
+        }
     }
 }
 
@@ -112,6 +150,36 @@ pub fn get(target: &str, more: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: origin\r\n{more}\r\n").into_bytes()
 }
 
+/// A GET of what a playlist lists or hints: `#OFFSET+LENGTH` or `#OFFSET` behind
+/// a target stands for a range.
+pub fn get_listed(uri: &str) -> Vec<u8> {
+    match range_of(uri) {
+        (target, Some(range)) => get(target, &format!("Range: {range}\r\n")),
+        (target, None) => get(target, ""),
+    }
+}
+
+/// A target, and the `Range` field that asks for what stands behind it.
+pub fn range_of(uri: &str) -> (&str, Option<String>) {
+    let Some((target, place)) = uri.split_once('#') else {
+        return (uri, None);
+    };
+    let (offset, len) = place.split_once('+').unwrap_or((place, ""));
+    let number = |digits: &str| digits.parse::<u64>().ok();
+    let (from, len) = (number(offset).unwrap_or(0), number(len));
+    let last = len.map_or((1 << 53) - 1, |len| from + len - 1);
+    (target, Some(format!("bytes={from}-{last}")))
+}
+
+/// The first byte of a `Range` field and the one behind its last.
+pub fn place(range: &str) -> Option<(u64, u64)> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    Some((
+        first.parse().ok()?,
+        last.parse::<u64>().ok()?.checked_add(1)?,
+    ))
+}
+
 /// One HTTP chunk around `data`; none around nothing, which would end the body.
 pub fn http_chunk(data: &[u8]) -> Vec<u8> {
     if data.is_empty() {
@@ -144,7 +212,8 @@ mod tests {
 
     #[test]
     fn responses_come_out_whole_whatever_the_cuts() {
-        let wire = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\
+        let wire = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 OK\r\nTransfer-Encoding: chunked\
+            \r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\
             Connection: close\r\n\r\nabc";
         for cut in 0..wire.len() {
             let mut responses = Responses::default();
@@ -155,7 +224,12 @@ mod tests {
                     got.push((response.status, response.body, response.close));
                 }
             }
-            assert_eq!(got, [(100, vec![], false), (200, b"abc".to_vec(), true)]);
+            let want = [
+                (100, vec![], false),
+                (206, b"def".to_vec(), false),
+                (200, b"abc".to_vec(), true),
+            ];
+            assert_eq!(got, want);
             assert!(responses.is_idle());
         }
         assert_eq!(

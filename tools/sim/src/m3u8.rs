@@ -28,6 +28,8 @@ pub struct Media {
     /// What is printed of the segment under way.
     pub open: Segment,
     /// URIs of hints of type PART.
+    ///
+    /// Behind the URI stands `#OFFSET` of a range.
     pub part_hints: Vec<String>,
     /// URIs of hints of type MAP.
     pub map_hints: Vec<String>,
@@ -61,7 +63,7 @@ pub struct Segment {
 /// An `EXT-X-PART`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Part {
-    /// Where it is.
+    /// Where it is; behind the URI `#OFFSET+LENGTH` of a range.
     pub uri: String,
     /// DURATION in microseconds.
     pub duration_us: u64,
@@ -69,6 +71,15 @@ pub struct Part {
     pub independent: bool,
     /// GAP=YES.
     pub gap: bool,
+}
+
+impl Part {
+    /// Where it is, as a hint says it: of a range, only where it begins.
+    pub fn place(&self) -> &str {
+        self.uri
+            .split_once('+')
+            .map_or(&self.uri, |(place, _)| place)
+    }
 }
 
 impl Media {
@@ -236,8 +247,14 @@ impl Reader {
             "EXT-X-PART" if !self.extinf => {
                 let mut part = attributes(value)?;
                 self.segment.map.clone_from(&self.map);
+                let mut uri = part.remove("URI").ok_or("no URI")?;
+                if let Some(range) = part.remove("BYTERANGE") {
+                    let (len, offset) = range.split_once('@').ok_or("no offset")?;
+                    let (offset, len) = (number(offset)?, number(len)?);
+                    uri = format!("{uri}#{offset}+{len}");
+                }
                 self.segment.parts.push(Part {
-                    uri: part.remove("URI").ok_or("no URI")?,
+                    uri,
                     duration_us: micros(&part.remove("DURATION").ok_or("no DURATION")?)?,
                     independent: part.remove("INDEPENDENT").is_some_and(|yes| yes == "YES"),
                     gap: part.remove("GAP").is_some_and(|yes| yes == "YES"),
@@ -277,7 +294,10 @@ impl Reader {
 
     fn hint(&mut self, value: &str) -> Result<(), String> {
         let mut list = attributes(value)?;
-        let uri = list.remove("URI").ok_or("no URI")?;
+        let mut uri = list.remove("URI").ok_or("no URI")?;
+        if let Some(start) = list.remove("BYTERANGE-START") {
+            uri = format!("{uri}#{}", number(&start)?);
+        }
         match list.remove("TYPE").as_deref() {
             Some("PART") => self.playlist.part_hints.push(uri),
             Some("MAP") => self.playlist.map_hints.push(uri),

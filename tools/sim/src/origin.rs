@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use headwater::http::connection::{Connection, Event as Heard, Wire};
+use headwater::http::reply::Reply;
 use headwater::http::request::{BodyLength, Method, Request};
 use headwater::limits;
+use headwater::media::rope::Rope;
 use headwater::shard::{Effect, ExchangeId, Identity, Input, Letter, Report, Shard, ShardId};
 
+use crate::client::range_of;
 use crate::net::{ConnId, Item};
 use crate::plan::Plan;
 use crate::world::{Event, MS, World};
@@ -31,10 +34,14 @@ pub struct Exchange {
     pub heard: u64,
     /// Method and target.
     pub line: String,
+    /// Its `Range`.
+    pub range: Option<String>,
     /// Whether its body still runs.
     pub in_body: bool,
-    /// Whether its response has been given.
+    /// Whether its response has been given, the head of a streamed one.
     pub answered: bool,
+    /// Head and body so far of a response that is streamed.
+    pub streamed: Option<Box<(Reply, Vec<u8>)>>,
 }
 
 impl Exchange {
@@ -210,8 +217,11 @@ impl World {
             exchange,
             answer: None,
         });
-        self.open_exchange(exchange, None, shard, format!("Get {target}"), false);
-        let request = probe_request(target);
+        let (target, range) = range_of(target);
+        let asked = (format!("Get {target}"), range.clone());
+        self.open_exchange(exchange, None, shard, asked, false);
+        let mut request = probe_request(target);
+        request.range = range.as_deref();
         self.handle(
             shard,
             Input::Request {
@@ -309,6 +319,7 @@ impl World {
         let target = &mut self.origin.shards[usize::from(shard)];
         let mut opened = None;
         let mut refused = None;
+        let mut broken = false;
         let mut ended = false;
         let mut heard = true;
         match connection.poll(&mut rest, wall) {
@@ -317,7 +328,8 @@ impl World {
                 let exchange = ExchangeId(self.origin.next_exchange);
                 self.origin.next_exchange += 1;
                 let line = format!("{:?} {}", request.method, request.target);
-                opened = Some((exchange, line, request.body != BodyLength::None));
+                let range = request.range.map(str::to_owned);
+                opened = Some((exchange, (line, range), request.body != BodyLength::None));
                 target.handle(
                     now,
                     Input::Request {
@@ -339,6 +351,7 @@ impl World {
                 }
             }
             Some(Heard::Refuse { reply, in_body }) => refused = Some((reply, in_body)),
+            Some(Heard::Break) => broken = true,
         }
         let unread = bytes[offered - rest.len()..].to_vec();
         assert!(
@@ -350,10 +363,10 @@ impl World {
         held.held = unread;
         held.connection = Some(connection);
         held.head_since = in_head.then(|| held.head_since.unwrap_or(now.mono.0));
-        if let Some((exchange, line, in_body)) = opened {
+        if let Some((exchange, asked, in_body)) = opened {
             assert!(held.exchange.is_none(), "one exchange at a time");
             held.exchange = Some(exchange);
-            self.open_exchange(exchange, Some(conn), shard, line, in_body);
+            self.open_exchange(exchange, Some(conn), shard, asked, in_body);
         }
         if let Some(exchange) = open.and_then(|id| self.origin.exchanges.get_mut(&id)) {
             exchange.heard = now.mono.0;
@@ -367,6 +380,11 @@ impl World {
             let first = reply.first.clone();
             self.deliver(conn, &first);
             self.deliver(conn, &reply.rest.to_vec());
+            self.drop_connection(conn, true);
+            return false;
+        }
+        if broken {
+            self.note(format_args!("{conn:?} breaks the rules within a stream"));
             self.drop_connection(conn, true);
             return false;
         }
@@ -384,7 +402,7 @@ impl World {
         id: ExchangeId,
         conn: Option<ConnId>,
         shard: u16,
-        line: String,
+        (line, range): (String, Option<String>),
         in_body: bool,
     ) {
         if let Some(conn) = conn {
@@ -398,8 +416,10 @@ impl World {
             opened,
             heard,
             line,
+            range,
             in_body,
             answered,
+            streamed: None,
         };
         self.origin.exchanges.insert(id, exchange);
     }
@@ -415,7 +435,7 @@ impl World {
             .origin
             .exchanges
             .get(&id)
-            .is_none_or(|e| e.answered && !e.in_body);
+            .is_none_or(|e| e.answered && e.streamed.is_none() && !e.in_body);
         if over {
             held.exchange = None;
             self.origin.exchanges.remove(&id);
@@ -481,12 +501,19 @@ impl World {
                 self.deliver(conn, &bytes);
             }
             Effect::Respond { exchange, reply } => self.respond(shard, exchange, &reply),
+            Effect::Data { exchange, data } => self.stream(shard, exchange, Some(&data)),
+            Effect::End { exchange } => self.stream(shard, exchange, None),
             Effect::Abort { exchange } => {
                 let Some(conn) = self.conn_of(exchange) else {
                     return;
                 };
                 self.note(format_args!("{conn:?} is aborted"));
-                self.origin.exchanges.remove(&exchange);
+                if let Some(mut exchange) = self.origin.exchanges.remove(&exchange)
+                    && let Some(streamed) = exchange.streamed.take()
+                {
+                    let verdict = self.checks.broken(&exchange, &streamed.0, &streamed.1);
+                    self.judge(verdict);
+                }
                 self.origin.conns.remove(&conn);
                 self.hang_up(conn, Item::Reset);
             }
@@ -506,7 +533,7 @@ impl World {
             .and_then(|exchange| exchange.conn)
     }
 
-    fn respond(&mut self, shard: u16, id: ExchangeId, reply: &headwater::http::reply::Reply) {
+    fn respond(&mut self, shard: u16, id: ExchangeId, reply: &Reply) {
         let now = self.now;
         let Some(exchange) = self.origin.exchanges.get_mut(&id) else {
             return self.fail(format!("shard {shard} answers {id:?}, which isn't open"));
@@ -514,14 +541,20 @@ impl World {
         if std::mem::replace(&mut exchange.answered, true) || exchange.shard != shard {
             return self.fail(format!("shard {shard} answers {id:?} twice or for another"));
         }
-        let exchange = exchange.clone();
         let body = reply.body().to_vec();
+        let streams = reply.streamed && !exchange.line.starts_with("Head");
+        if streams {
+            exchange.streamed = Some(Box::new((reply.clone(), Vec::new())));
+        }
+        let exchange = exchange.clone();
         self.trace.note(
             now,
             format_args!("{id:?} on {shard}: {} {}", reply.status, body.len()),
         );
-        let verdict = self.checks.answered(now, &exchange, reply, &body);
-        self.judge(verdict);
+        if !streams {
+            let verdict = self.checks.answered(now, &exchange, reply, &body);
+            self.judge(verdict);
+        }
         let Some(conn) = exchange.conn else {
             self.origin.exchanges.remove(&id);
             if let Some(probe) = &mut self.origin.probe
@@ -539,7 +572,47 @@ impl World {
         else {
             return self.fail(format!("{conn:?} of {id:?} has no connection"));
         };
-        let Wire { pieces, close } = connection.respond(reply);
+        let wire = connection.respond(reply);
+        self.write(conn, wire);
+    }
+
+    /// More of a streamed response, or its end.
+    fn stream(&mut self, shard: u16, id: ExchangeId, data: Option<&Rope>) {
+        let now = self.now;
+        let known = self.origin.exchanges.get_mut(&id);
+        let Some(exchange) = known.filter(|e| e.shard == shard && e.streamed.is_some()) else {
+            return self.fail(format!(
+                "shard {shard} goes on with {id:?}, which isn't streamed"
+            ));
+        };
+        match data {
+            Some(data) => {
+                let (_, body) = &mut **exchange.streamed.as_mut().expect("seen above");
+                body.extend(data.to_vec());
+            }
+            None => {
+                let (reply, body) = *exchange.streamed.take().expect("seen above");
+                let exchange = exchange.clone();
+                let verdict = self.checks.answered(now, &exchange, &reply, &body);
+                self.judge(verdict);
+            }
+        }
+        let len = data.map_or(0, Rope::len);
+        self.note(format_args!("{id:?} on {shard}: {len} more"));
+        let Some(conn) = self.conn_of(id) else {
+            return self.fail(format!("{id:?} is a probe and was not answered at once"));
+        };
+        let held = self.origin.conns.get_mut(&conn);
+        let connection = held.and_then(|held| held.connection.as_mut());
+        let connection = connection.expect("it isn't on its way");
+        let wire = match data {
+            Some(data) => connection.data(data),
+            None => connection.end(),
+        };
+        self.write(conn, wire);
+    }
+
+    fn write(&mut self, conn: ConnId, Wire { pieces, close }: Wire) {
         for piece in pieces {
             self.deliver(conn, &piece);
         }

@@ -1,7 +1,7 @@
 //! What a seed draws before a run begins: sizes, rates, and which faults are on
 //! at all.
 
-use headwater::media::policy::Policy;
+use headwater::media::policy::{PartAddressing, Policy};
 use headwater::shard::Settings;
 
 use crate::cmaf::{FlagLayout, Kind, Layout, TrackSpec};
@@ -208,6 +208,12 @@ impl Plan {
             window_ms: rng.range(8, 30) * 1000,
             segment_ms: rng.pick(&[1000, 2000, 2000]),
             part_ms: rng.pick(&[None, None, Some(200), Some(500), Some(1000)]),
+            // Not drawn, so that seeds keep their histories.
+            part_addressing: if seed.is_multiple_of(3) {
+                PartAddressing::ByteRange
+            } else {
+                PartAddressing::Url
+            },
             ended_after_ms: 60_000,
         };
         let settings = Settings {

@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use crate::agents::{Agent, Signal};
-use crate::client::{Response, Responses, get, resolve};
+use crate::checks::ranges::Piece;
+use crate::client::{Response, Responses, get_listed, range_of, resolve};
 use crate::m3u8::{self, Media};
 use crate::net::{ConnId, Quality};
 use crate::world::{Event, MS, SECOND, World};
@@ -132,7 +133,7 @@ impl Player {
             );
         }
         lane.pending = Some(asked);
-        world.send(conn, &get(&target, ""));
+        world.send(conn, &get_listed(&target));
     }
 
     fn go_in(&self, world: &mut World, index: usize, ns: u64) {
@@ -174,7 +175,8 @@ impl Player {
         if response.close {
             lane.conn = None;
         }
-        if response.status != 200 {
+        let ranged = matches!(&asked, Asked::Media(uri) if uri.contains('#'));
+        if response.status != if ranged { 206 } else { 200 } {
             // Start over, without directives and not at once.
             lane.media = None;
             lane.queue.clear();
@@ -229,13 +231,16 @@ impl Player {
             .first()
             .filter(|_| self.hints && low_latency);
         let hint = hint.map(|uri| resolve(&lane.playlist, uri));
+        // As players of LL-DASH do: the segment under way, from its start.
+        let growing = lane.growing(&media).filter(|_| world.rng.percent(10));
+        let hint = growing.or(hint);
         lane.media = (!media.ended).then_some(media);
         if let Some(uri) = hint
             && self.ahead.iter().all(|(_, _, asked)| *asked != uri)
             && self.ahead.len() < 6
         {
             let conn = world.connect(self.me, self.quality);
-            world.send(conn, &get(&uri, ""));
+            world.send(conn, &get_listed(&uri));
             self.ahead.push((conn, Responses::default(), uri));
         }
     }
@@ -246,8 +251,21 @@ impl Player {
             responses.feed(bytes);
             match responses.take() {
                 Ok(Some(response)) => {
-                    if response.status == 200 {
-                        world.received(&uri.clone(), &response.body);
+                    let (path, range) = range_of(uri);
+                    match (range, response.status) {
+                        (None, 200) => {
+                            world.received(path, &response.body);
+                        }
+                        (Some(_), 206) => {
+                            let range = response.field("content-range").unwrap_or_default();
+                            let piece = Piece::of(range, &response.body);
+                            let verdict = match piece {
+                                Some(piece) => world.checks.ranges.piece(path, piece),
+                                None => Err(format!("range {range:?}")),
+                            };
+                            world.judge(verdict.map_err(|error| format!("{uri}: {error}")));
+                        }
+                        _ => {}
                     }
                     world.close(conn);
                     self.ahead.remove(at);
@@ -362,6 +380,14 @@ impl Lane {
         }
         self.asked += 1;
         self.media = None;
+    }
+
+    /// Where the segment under way is, going by the newest whole one.
+    fn growing(&self, media: &Media) -> Option<String> {
+        let newest = media.segments.last().filter(|_| !media.ended)?;
+        let (stem, _) = newest.uri.rsplit_once("-s")?;
+        let uri = format!("{stem}-s{}.m4s", newest.msn + 1);
+        Some(resolve(&self.playlist, &uri))
     }
 
     /// Queues what a new playlist offers beyond what was fetched: segments at

@@ -220,7 +220,7 @@ impl TrackModel {
             for part in &segment.parts {
                 let hinted = last.and_then(|last| self.hints.get(&last.uri));
                 if let Some(hinted) = hinted
-                    && *hinted != part.uri
+                    && hinted != part.place()
                 {
                     return Err(format!("{hinted} was hinted and {} came", part.uri));
                 }

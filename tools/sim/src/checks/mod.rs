@@ -6,6 +6,7 @@ pub mod delta;
 pub mod immutable;
 pub mod mirror;
 pub mod parked;
+pub mod ranges;
 pub mod reload;
 pub mod shape;
 
@@ -14,6 +15,7 @@ use std::rc::Rc;
 
 use headwater::http::reply::Reply;
 
+use crate::client;
 use crate::m3u8::{self, Media};
 use crate::origin::Exchange;
 use crate::prng::{FNV_START, fnv};
@@ -33,6 +35,8 @@ pub struct Checks {
     pub bytes: bytes::Bytes,
     /// What is listed or named never changes.
     pub immutable: immutable::Immutable,
+    /// What is sent of an object is the object.
+    pub ranges: ranges::Ranges,
     /// Blocking reloads are answered in time and truthfully.
     pub reload: reload::Reload,
     /// Refused objects, to be looked up in the playlist of that moment.
@@ -148,8 +152,13 @@ impl Checks {
         match reply.status {
             200 if live.rest.ends_with(".m3u8") => Ok(()),
             200 if body.is_empty() => Err("an object without bytes".into()),
-            200 => self.immutable.named(path, body),
-            206 | 304 | 416 => Ok(()),
+            200 => {
+                let named = self.immutable.named(path, body);
+                named.and_then(|()| self.ranges.whole(path, body))
+            }
+            206 => self.ranged(path, reply, body, false),
+            304 => Ok(()),
+            416 => self.not_listed(exchange, path),
             503 if self.reload.draining => Ok(()),
             status => {
                 let listing = self.immutable.missing(exchange.shard, path, status);
@@ -163,6 +172,41 @@ impl Checks {
             }
         }
         .map_err(context)
+    }
+
+    /// A response was broken off within its body.
+    pub fn broken(
+        &mut self,
+        exchange: &Exchange,
+        reply: &Reply,
+        body: &[u8],
+    ) -> Result<(), String> {
+        match exchange.get_target() {
+            Some(path) => self.ranged(path, reply, body, true),
+            None => Ok(()),
+        }
+    }
+
+    fn ranged(&mut self, path: &str, reply: &Reply, body: &[u8], cut: bool) -> Result<(), String> {
+        let head = String::from_utf8_lossy(&reply.head()).into_owned();
+        let field = "Content-Range: ";
+        let range = head.lines().find_map(|line| line.strip_prefix(field));
+        let range = range.unwrap_or("bytes 0-9007199254740991/*");
+        let piece = ranges::Piece::of(range, body).ok_or_else(|| format!("range {range:?}"))?;
+        self.ranges.piece(path, ranges::Piece { cut, ..piece })
+    }
+
+    /// A range was refused: no playlist of the shard may list it.
+    fn not_listed(&self, exchange: &Exchange, path: &str) -> Result<(), String> {
+        let range = exchange.range.as_deref().and_then(client::place);
+        let Some((from, to)) = range else {
+            return Ok(());
+        };
+        let part = format!("{path}#{from}+{}", to.saturating_sub(from));
+        match self.immutable.missing(exchange.shard, &part, 404)? {
+            Some(playlist) => Err(format!("{playlist} lists {part}, which is no range")),
+            None => Ok(()),
+        }
     }
 
     fn playlist(

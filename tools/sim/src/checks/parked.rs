@@ -19,6 +19,13 @@ pub struct Parked {
 }
 
 impl Checks {
+    /// Whether the newest playlist of a shard lists a segment.
+    fn is_whole(&self, shard: u16, path: &str) -> bool {
+        let playlist = path.rsplit_once('/').map(|(track, _)| track);
+        let playlist = playlist.map(|track| format!("{track}.m3u8"));
+        playlist.is_some_and(|playlist| self.immutable.lists(shard, &playlist, path))
+    }
+
     /// Looks at every open exchange.
     pub fn look_at_parked(
         &mut self,
@@ -26,10 +33,20 @@ impl Checks {
         exchanges: &BTreeMap<ExchangeId, Exchange>,
     ) -> Result<(), String> {
         let due_since = std::mem::take(&mut self.parked.due_since);
-        for (id, exchange) in exchanges.iter().filter(|(_, exchange)| !exchange.answered) {
+        for (id, exchange) in exchanges {
             let Some(target) = exchange.get_target() else {
                 continue;
             };
+            if exchange.streamed.is_some() && self.is_whole(exchange.shard, target) {
+                let since = due_since.get(id).copied().unwrap_or(now);
+                if now - since > DUE_NS_MAX {
+                    return Err(format!("{target} is listed whole and its stream goes on"));
+                }
+                self.parked.due_since.insert(*id, since);
+            }
+            if exchange.answered {
+                continue;
+            }
             let live = Live::of(target);
             let channel = live.map_or("", |live| live.channel);
             let held = now - exchange.opened;

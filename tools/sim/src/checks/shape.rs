@@ -1,6 +1,6 @@
 //! What every playlist must look like by itself: durations, hints, dates.
 
-use crate::m3u8::{Media, Part, Segment};
+use crate::m3u8::{Media, Segment};
 
 /// Durations are printed with five decimals.
 const ROUNDING_US: u64 = 10;
@@ -119,7 +119,7 @@ fn hints(media: &Media) -> Result<(), String> {
         media
             .all()
             .flat_map(|s| &s.parts)
-            .any(|Part { uri: u, .. }| u == uri)
+            .any(|part| part.place() == uri)
     };
     match media.part_hints.iter().find(|uri| listed(uri)) {
         Some(uri) => Err(format!("{uri} is hinted and listed")),
@@ -130,6 +130,7 @@ fn hints(media: &Media) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::m3u8::Part;
 
     fn good() -> Media {
         let part = |n: u64, duration_us| Part {
