@@ -50,6 +50,8 @@ struct Lane {
     /// When the newest sample it has was captured.
     newest: Option<u64>,
     headers: Vec<String>,
+    /// Its newest playlist has ended.
+    ended: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +196,9 @@ impl Player {
                 self.lanes[index].newest = self.lanes[index].newest.max(newest);
             }
         }
-        let wait = self.style == Style::Plain && self.lanes[index].queue.is_empty();
+        // Without a list that goes on there is nothing to wait for.
+        let plain = self.style == Style::Plain || self.lanes[index].ended;
+        let wait = plain && self.lanes[index].queue.is_empty();
         let target_s = self.lanes[index]
             .media
             .as_ref()
@@ -229,6 +233,7 @@ impl Player {
             .first()
             .filter(|_| self.hints && low_latency);
         let hint = hint.map(|uri| resolve(&lane.playlist, uri));
+        lane.ended = media.ended;
         lane.media = (!media.ended).then_some(media);
         if let Some(uri) = hint
             && self.ahead.iter().all(|(_, _, asked)| *asked != uri)
@@ -301,6 +306,7 @@ impl Agent for Player {
                     }
                 }
             }
+            Signal::Over => {}
             Signal::Leave => {
                 self.left = true;
                 world
@@ -350,6 +356,7 @@ impl Lane {
             at: None,
             newest: None,
             headers: Vec::new(),
+            ended: false,
         }
     }
 
