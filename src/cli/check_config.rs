@@ -41,6 +41,9 @@ fn resolved(config: &Config, raw: &RawConfig) -> RawConfig {
                 .to_owned(),
             ),
             ended_after_s: Some(settings.policy.ended_after_ms / 1000),
+            after_end: Some(settings.policy.after_end.to_string()),
+            fill_gaps: Some(settings.policy.fill_gaps),
+            fill_patience_ms: Some(settings.policy.fill_patience_ms),
             strict_part_limit: Some(settings.strict_part_limit),
         },
         ingest: RawIngest {

@@ -97,6 +97,16 @@ struct ServeArgs {
     /// A channel without media for this long has ended, in s [default: 60].
     #[arg(long, env = "HEADWATER_ENDED_AFTER_S")]
     ended_after_s: Option<u64>,
+    /// What becomes of it: "endlist", its playlists end, or "gone", they are
+    /// withdrawn [default: endlist].
+    #[arg(long, env = "HEADWATER_AFTER_END")]
+    after_end: Option<String>,
+    /// Let gaps stand in for media that does not come.
+    #[arg(long, env = "HEADWATER_FILL_GAPS", num_args = 0..=1, default_missing_value = "true")]
+    fill_gaps: Option<bool>,
+    /// How much later than usual media may be before that, in ms [default: 500].
+    #[arg(long, env = "HEADWATER_FILL_PATIENCE_MS")]
+    fill_patience_ms: Option<u64>,
     /// Refuse part directives beyond the Advance Part Limit.
     #[arg(long, env = "HEADWATER_STRICT_PART_LIMIT", num_args = 0..=1, default_missing_value = "true")]
     strict_part_limit: Option<bool>,
@@ -125,6 +135,9 @@ impl ServeArgs {
                 part_ms: self.part_ms,
                 part_addressing: self.part_addressing.clone(),
                 ended_after_s: self.ended_after_s,
+                after_end: self.after_end.clone(),
+                fill_gaps: self.fill_gaps,
+                fill_patience_ms: self.fill_patience_ms,
                 strict_part_limit: self.strict_part_limit,
             },
             ingest: RawIngest {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::limits;
-use crate::media::policy::{PartAddressing, Policy};
+use crate::media::policy::{AfterEnd, PartAddressing, Policy};
 
 pub use crate::shard::Settings;
 pub use raw::{RawConfig, RawIngest, RawLive, RawServer};
@@ -102,10 +102,14 @@ fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
     let ended_after_s = live
         .ended_after_s
         .unwrap_or(default.policy.ended_after_ms / 1000);
+    let fill_patience_ms = live
+        .fill_patience_ms
+        .unwrap_or(default.policy.fill_patience_ms);
     let memory_mb = raw.server.memory_mb.unwrap_or(default.memory_bytes >> 20);
     within("live.window_s", window_s, 10..=7 * 86_400)?;
     within("live.segment_ms", segment_ms, 500..=30_000)?;
     within("live.ended_after_s", ended_after_s, 5..=86_400)?;
+    within("live.fill_patience_ms", fill_patience_ms, 0..=10_000)?;
     within("server.memory_mb", memory_mb, 16..=16 << 20)?;
     // Zero is how the file and the flags say "learn it".
     let part_ms = live.part_ms.filter(|ms| *ms != 0);
@@ -135,11 +139,26 @@ fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
             part_ms,
             part_addressing,
             ended_after_ms: ended_after_s * 1000,
+            after_end: after_end(live.after_end.as_deref(), default.policy.after_end)?,
+            fill_gaps: live.fill_gaps.unwrap_or(default.policy.fill_gaps),
+            fill_patience_ms,
         },
         memory_bytes: memory_mb << 20,
         strict_part_limit: live.strict_part_limit.unwrap_or(default.strict_part_limit),
         ingest_token: token,
     })
+}
+
+fn after_end(text: Option<&str>, default: AfterEnd) -> Result<AfterEnd, ConfigError> {
+    match text {
+        None => Ok(default),
+        Some("endlist") => Ok(AfterEnd::Endlist),
+        Some("gone") => Ok(AfterEnd::Gone),
+        Some(other) => {
+            let message = format!("{other:?} is neither \"endlist\" nor \"gone\"");
+            Err(error("live.after_end", message))
+        }
+    }
 }
 
 fn listen(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
@@ -237,6 +256,14 @@ mod tests {
             ("[server]\ncores = \"1,1\"\n", "server.cores"),
             ("[server]\nlisten = \"0.0.0.0:80\"\n", "set ingest.token"),
             ("[ingest]\ntoken = \"short\"\n", "ingest.token: at least 8"),
+            (
+                "[live]\nafter_end = \"410\"\n",
+                "live.after_end: \"410\" is",
+            ),
+            (
+                "[live]\nfill_patience_ms = 10001\n",
+                "live.fill_patience_ms: 10001 is not within 0 to 10000",
+            ),
             (
                 "[live]\npart_ms = 4000\n",
                 "live.part_ms: 4000 is not within 50 to 2000",

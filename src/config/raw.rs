@@ -40,6 +40,12 @@ pub struct RawLive {
     pub part_addressing: Option<String>,
     /// A channel without media for this long has ended, in seconds.
     pub ended_after_s: Option<u64>,
+    /// What becomes of it: `endlist` or `gone`.
+    pub after_end: Option<String>,
+    /// Gaps stand in for media that does not come.
+    pub fill_gaps: Option<bool>,
+    /// How much later than usual media may be before that, in milliseconds.
+    pub fill_patience_ms: Option<u64>,
     /// Refuse part directives beyond the Advance Part Limit.
     pub strict_part_limit: Option<bool>,
 }
@@ -76,6 +82,9 @@ impl RawConfig {
                 part_ms: over.live.part_ms.or(self.live.part_ms),
                 part_addressing: over.live.part_addressing.or(self.live.part_addressing),
                 ended_after_s: over.live.ended_after_s.or(self.live.ended_after_s),
+                after_end: over.live.after_end.or(self.live.after_end),
+                fill_gaps: over.live.fill_gaps.or(self.live.fill_gaps),
+                fill_patience_ms: over.live.fill_patience_ms.or(self.live.fill_patience_ms),
                 strict_part_limit: over.live.strict_part_limit.or(self.live.strict_part_limit),
             },
             ingest: RawIngest {

@@ -133,8 +133,8 @@ impl Want {
 pub enum Decision {
     /// Answer with the playlist as it stands.
     Ready,
-    /// Hold until the window meets this, the channel ends, or [`hold_ms`] has
-    /// passed (503 then).
+    /// Hold until the window meets this, the channel ends, the track is
+    /// overdue ([`OVERDUE`] then) or [`hold_ms`] has passed (503 then).
     Park {
         /// What it waits for.
         until: Want,
@@ -157,6 +157,40 @@ impl Decision {
     }
 }
 
+/// A refusal with one reason, [`OVERDUE`] or [`WITHDRAWN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Status code.
+    pub status: u16,
+    /// A sentence for the body.
+    pub message: &'static str,
+}
+
+/// A blocking request for a track whose edge has stood still for too long.
+///
+/// It could be held for up to three target durations (section 6.2.5.2), but
+/// AVPlayer fetches no media while a reload of its is held: a viewer in the
+/// past would starve beside the media that it could have. So nobody is held any
+/// more once a track has missed its cadence. The answer can't be 200, since the
+/// asked position is not there, nor anything but 503, which players answer by
+/// asking without directives; those requests go on getting the newest version.
+pub const OVERDUE: Refusal = Refusal {
+    status: 503,
+    message: "the encoder is late; ask without _HLS_msn",
+};
+
+/// A request for a playlist of a channel that was withdrawn (section 6.2.1).
+pub const WITHDRAWN: Refusal = Refusal {
+    status: 410,
+    message: "the channel is over",
+};
+
+impl From<Refusal> for Decision {
+    fn from(Refusal { status, message }: Refusal) -> Self {
+        Self::Refuse { status, message }
+    }
+}
+
 /// Decides on a request with a raw query, and says whether it wants a delta
 /// update.
 ///
@@ -169,15 +203,21 @@ pub fn decide_query(
     query: &str,
     strict_part_limit: bool,
 ) -> (Decision, Option<Skip>) {
-    if channel.state() == State::Ended {
-        return (Decision::Ready, None);
-    }
     match Directives::parse(query) {
+        _ if channel.state().is_over() => (over(channel), None),
         Ok(directives) => (
             decide(channel, window, list, &directives, strict_part_limit),
             directives.skip,
         ),
         Err(bad) => (Decision::bad_request(bad.message()), None),
+    }
+}
+
+/// The answer to every request once nothing changes any more.
+fn over(channel: &Channel) -> Decision {
+    match channel.state() {
+        State::Gone => WITHDRAWN.into(),
+        _ => Decision::Ready,
     }
 }
 
@@ -196,8 +236,8 @@ pub fn decide(
     directives: &Directives,
     strict_part_limit: bool,
 ) -> Decision {
-    if channel.state() == State::Ended {
-        return Decision::Ready;
+    if channel.state().is_over() {
+        return over(channel);
     }
     let until = match (directives.msn, directives.part) {
         (None, None) => Want::Segment(0),
@@ -217,6 +257,8 @@ pub fn decide(
     }
     if until.is_met(window) {
         Decision::Ready
+    } else if window.is_overdue() {
+        OVERDUE.into()
     } else {
         Decision::Park { until }
     }
@@ -280,7 +322,7 @@ pub fn decide_part(channel: &Channel, window: &Window, number: u64) -> PartDecis
         PartDecision::Gone
     } else if number < hinted {
         PartDecision::Missing
-    } else if channel.state() == State::Ended {
+    } else if channel.state().is_over() {
         PartDecision::Unknown
     } else if number - hinted <= 3 * u64::from(part_us) / 1000 {
         PartDecision::Park
@@ -355,6 +397,8 @@ mod tests {
     const PARK: &str = "park";
     const NOW: &str = "now";
     const BAD: &str = "400";
+    const LATE: &str = "503";
+    const GONE: &str = "410";
 
     fn outcome(script: &Script, query: &str, strict: bool) -> &'static str {
         match decide_query(
@@ -369,6 +413,8 @@ mod tests {
             Decision::Ready => NOW,
             Decision::Park { .. } => PARK,
             Decision::Refuse { status: 400, .. } => BAD,
+            Decision::Refuse { status: 410, .. } => GONE,
+            Decision::Refuse { status: 503, .. } => LATE,
             Decision::Refuse { .. } => "other",
         }
     }
@@ -411,10 +457,23 @@ mod tests {
             assert_eq!(outcome(&script, query, false), lenient, "{query}");
             assert_eq!(outcome(&script, query, true), strict, "{query}, strict");
         }
-        let mut ended = script;
-        ended.end();
-        for (query, ..) in table {
-            assert_eq!(outcome(&ended, query, true), NOW, "{query} after the end");
+        // Once the encoder is late, what would be held is refused and nothing
+        // else changes.
+        let mut late = script;
+        late.overdue("v1");
+        for (query, lenient, _) in table {
+            let want = if lenient == PARK { LATE } else { lenient };
+            assert_eq!(outcome(&late, query, false), want, "{query}, encoder late");
+        }
+        late.part("v1", 45_000);
+        let next = "_HLS_msn=110&_HLS_part=3";
+        assert_eq!(outcome(&late, next, false), PARK, "a part makes it good");
+        for (state, want) in [(State::Ended, NOW), (State::Gone, GONE)] {
+            let mut over = testing::reference_state();
+            over.become_over(state);
+            for (query, ..) in table {
+                assert_eq!(outcome(&over, query, true), want, "{query}, {state}");
+            }
         }
     }
 

@@ -195,8 +195,17 @@ impl Script {
         }]);
     }
 
+    pub(crate) fn overdue(&mut self, name: &str) {
+        let track = self.index(name);
+        self.apply(&[Change::Overdue { track }]);
+    }
+
     pub(crate) fn end(&mut self) {
-        self.apply(&[Change::State(State::Ended)]);
+        self.become_over(State::Ended);
+    }
+
+    pub(crate) fn become_over(&mut self, state: State) {
+        self.apply(&[Change::State(state)]);
     }
 
     fn apply(&mut self, changes: &[Change]) {

@@ -64,6 +64,13 @@ pub enum Route<'a> {
         /// Name of the channel.
         channel: &'a str,
     },
+    /// `/api/v1/channels/{channel}/end`
+    EndChannel {
+        /// Name of the channel.
+        channel: &'a str,
+        /// The query, raw: a token may stand in it.
+        query: &'a str,
+    },
     /// `/` and the other files of the page, by path.
     Page {
         /// `/`, `/player.js` and so on.
@@ -113,9 +120,17 @@ impl<'a> Route<'a> {
             "/api/v1/channels" => Self::Channels,
             _ if page::file(path).is_some() => Self::Page { path },
             _ => match rest.strip_prefix("api/v1/channels/") {
-                Some(channel) if is_name(channel) => Self::Channel { channel },
-                _ => Self::Unknown,
+                Some(rest) => Self::channel(rest, query),
+                None => Self::Unknown,
             },
+        }
+    }
+
+    fn channel(rest: &'a str, query: &'a str) -> Self {
+        match rest.split_once('/') {
+            None if is_name(rest) => Self::Channel { channel: rest },
+            Some((channel, "end")) if is_name(channel) => Self::EndChannel { channel, query },
+            _ => Self::Unknown,
         }
     }
 
@@ -446,7 +461,14 @@ mod tests {
         check("/time", Route::Time);
         check("/api/v1/channels", Route::Channels);
         check("/api/v1/channels/news", Route::Channel { channel: "news" });
+        let (channel, query) = ("news", "token=t");
+        check(
+            "/api/v1/channels/news/end?token=t",
+            Route::EndChannel { channel, query },
+        );
         check("/api/v1/channels/", Route::Unknown);
+        check("/api/v1/channels//end", Route::Unknown);
+        check("/api/v1/channels/news/begin", Route::Unknown);
         for path in ["/", "/player.js", "/session.js", "/page.css"] {
             check(path, Route::Page { path });
         }

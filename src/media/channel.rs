@@ -23,6 +23,16 @@ pub enum State {
     Stalled,
     /// Over; manifests say so and stay.
     Ended,
+    /// Over and withdrawn: manifests are gone, media stays for those who have
+    /// been told of it.
+    Gone,
+}
+
+impl State {
+    /// Whether nothing changes any more.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Gone)
+    }
 }
 
 impl fmt::Display for State {
@@ -33,6 +43,7 @@ impl fmt::Display for State {
             Self::Live => "live",
             Self::Stalled => "stalled",
             Self::Ended => "ended",
+            Self::Gone => "gone",
         })
     }
 }
@@ -123,6 +134,12 @@ pub enum Change {
         /// Segments from here on can be fetched.
         kept_from: u64,
     },
+    /// A track has missed its cadence; the next part or segment of it makes
+    /// that good.
+    Overdue {
+        /// Which track.
+        track: TrackIndex,
+    },
     /// Bit rates were measured anew.
     Rates {
         /// Which track.
@@ -199,9 +216,9 @@ impl Channel {
         self.presentation_version
     }
 
-    /// Whether manifests are served.
+    /// Whether requests for manifests are answered, be it with a refusal.
     pub fn is_served(&self) -> bool {
-        matches!(self.state, State::Live | State::Stalled | State::Ended)
+        !matches!(self.state, State::Idle | State::Priming)
     }
 
     /// Whether a kind of track is present.
@@ -271,6 +288,7 @@ impl Channel {
             } => {
                 self.window_mut(*track).evict(*listed_from, *kept_from);
             }
+            Change::Overdue { track } => self.window_mut(*track).set_overdue(),
             Change::Rates {
                 track,
                 peak_bps,

@@ -8,6 +8,7 @@ pub mod channel;
 mod clock;
 pub mod cmaf;
 pub mod fault;
+mod pace;
 pub mod policy;
 pub mod probe;
 pub mod publisher;

@@ -11,10 +11,10 @@ use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackIn
 use crate::media::clock::{Clock, Grid};
 use crate::media::cmaf::{Kind, TrackChunk, TrackHeader};
 use crate::media::fault::{Fault, FaultKind};
-use crate::media::policy::Policy;
+use crate::media::policy::{AfterEnd, Policy};
 use crate::media::rates::Rates;
 use crate::media::targets::{self, Early, Priming};
-use crate::media::timeline::{self, Incoming, Output, Session, Timeline};
+use crate::media::timeline::{self, Incoming, Output, Session, Still, Timeline};
 use crate::media::window::{HeaderObject, Segment};
 use crate::time::{Micros, Mono, Now, rescale_floor};
 
@@ -43,6 +43,9 @@ struct Slot {
     phase: Phase,
     rates: Rates,
     complaint: Option<String>,
+    /// When its edge last moved, and when a segment last became whole.
+    moved: Mono,
+    whole: Mono,
 }
 
 #[derive(Debug)]
@@ -67,6 +70,8 @@ pub struct Publisher {
     window_limit_ms: u64,
     first_ready: Option<Mono>,
     last_media: Mono,
+    /// The newest moment it was told of.
+    now: Mono,
     chunks: u64,
     parts: u64,
 }
@@ -84,6 +89,7 @@ impl Publisher {
             window_limit_ms: u64::MAX,
             first_ready: None,
             last_media: now.mono,
+            now: now.mono,
             chunks: 0,
             parts: 0,
         }
@@ -150,7 +156,7 @@ impl Publisher {
             let what = "more than 1000000000 ticks a second";
             return Err(refuse(FaultKind::Unsupported(what.to_owned())));
         }
-        if self.channel.state() == State::Ended {
+        if self.channel.state().is_over() {
             return Err(refuse(FaultKind::Ended));
         }
         let Some(key) = self.key(name) else {
@@ -164,6 +170,8 @@ impl Publisher {
                 phase: Phase::Priming(Priming::default()),
                 rates: Rates::default(),
                 complaint: None,
+                moved: self.now,
+                whole: self.now,
             });
             if self.channel.state() == State::Idle {
                 self.emit(Change::State(State::Priming));
@@ -207,6 +215,7 @@ impl Publisher {
             session: Session(manner.session),
         };
         self.chunks += 1;
+        self.now = now.mono;
         let name = self.slots[key.0].name.clone();
         let taken = self.take(now, key, incoming).map_err(|mut fault| {
             fault.track.get_or_insert(name);
@@ -223,9 +232,10 @@ impl Publisher {
 
     /// The upload of one segment of a track ended whole.
     pub fn end_segment(&mut self, now: Now, key: TrackKey) {
-        if self.channel.state() == State::Ended {
+        if self.channel.state().is_over() {
             return;
         }
+        self.now = now.mono;
         match &mut self.slots[key.0].phase {
             Phase::Priming(seen) => seen.end_segment(),
             Phase::Live(..) => self.close_segment(key),
@@ -236,24 +246,39 @@ impl Publisher {
     /// Lets time pass: a track that never came is no longer waited for, and
     /// silence is noticed.
     pub fn tick(&mut self, now: Now) {
+        self.now = now.mono;
         self.try_go_live(now);
-        let Some(targets) = self.channel.targets() else {
+        let Some(targets) = self.channel.targets().copied() else {
             return;
         };
         let silent_ms = self.silent_ms(now);
         let stalled = silent_ms > 3000 * u64::from(targets.segment_s);
         let state = match self.channel.state() {
-            State::Live | State::Stalled if silent_ms > self.policy.ended_after_ms => State::Ended,
+            State::Live | State::Stalled if silent_ms > self.policy.ended_after_ms => {
+                match self.policy.after_end {
+                    AfterEnd::Endlist => State::Ended,
+                    AfterEnd::Gone => State::Gone,
+                }
+            }
             State::Live | State::Stalled if stalled => State::Stalled,
             State::Stalled => State::Live,
             other => other,
         };
-        if state != self.channel.state() {
-            if state == State::Ended {
-                self.end_all();
-            }
-            self.emit(Change::State(state));
+        self.move_to(state);
+        if !state.is_over() {
+            self.keep_pace(&targets);
         }
+    }
+
+    /// The encoder or the operator says that it is over: playlists end, and
+    /// stay for a window. False where nothing was ever served.
+    pub fn end(&mut self) -> bool {
+        match self.channel.state() {
+            State::Idle | State::Priming => return false,
+            State::Live | State::Stalled => self.move_to(State::Ended),
+            State::Ended | State::Gone => {}
+        }
+        true
     }
 
     /// Milliseconds since media was taken in last, or since the beginning.
@@ -294,7 +319,7 @@ impl Publisher {
     /// Refuses times that no arithmetic here is made for.
     fn check(&self, key: TrackKey, chunk: &TrackChunk) -> Result<(), Fault> {
         let scale = u64::from(self.header_of(key).timescale.get());
-        let what = if self.channel.state() == State::Ended {
+        let what = if self.channel.state().is_over() {
             FaultKind::Ended
         } else if chunk.decode_time / scale >= limits::DECODE_SECONDS_MAX {
             FaultKind::Limit("seconds of decode time")
@@ -327,7 +352,7 @@ impl Publisher {
     /// Settles the targets once every track has shown a whole segment, or when
     /// some have and the others were given as long again.
     fn try_go_live(&mut self, now: Now) {
-        if self.channel.state() == State::Ended {
+        if self.channel.state().is_over() {
             return;
         }
         let waiting: Vec<bool> = self.slots.iter().filter_map(Slot::is_ready).collect();
@@ -394,6 +419,7 @@ impl Publisher {
         let Phase::Priming(seen) = &mut slot.phase else {
             return;
         };
+        (slot.moved, slot.whole) = (self.now, self.now);
         let frame_rate = seen.frame_rate(&slot.header.track);
         let early = std::mem::take(&mut seen.early);
         let timeline = Timeline::new(Arc::clone(&slot.header), targets, grid, segment_ms);
@@ -431,8 +457,14 @@ impl Publisher {
             self.slots[key.0].complaint = Some(text);
         }
         for change in out.changes {
+            if let Change::Open { .. } | Change::Close { .. } = &change {
+                self.slots[key.0].moved = self.now;
+            }
             let closed = match &change {
-                Change::Close { track, segment, .. } => Some((*track, Arc::clone(segment))),
+                Change::Close { track, segment, .. } => {
+                    self.slots[key.0].whole = self.now;
+                    Some((*track, Arc::clone(segment)))
+                }
                 _ => None,
             };
             self.emit(change);
@@ -487,6 +519,43 @@ impl Publisher {
             Phase::Priming(_) => None,
         });
         ends.max().unwrap_or_default()
+    }
+
+    fn move_to(&mut self, state: State) {
+        if state != self.channel.state() {
+            if state.is_over() {
+                self.end_all();
+            }
+            self.emit(Change::State(state));
+        }
+    }
+
+    /// Fills what is late where that is wanted, and says of which tracks the
+    /// edge stands still for longer than a playlist may stay as it is: one and
+    /// a half target durations (RFC 8216bis section 6.2.1).
+    fn keep_pace(&mut self, targets: &Targets) {
+        let patience_us = i64::try_from(self.policy.fill_patience_ms).unwrap_or(0) * 1000;
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            let Phase::Live(track, timeline) = &mut slot.phase else {
+                continue;
+            };
+            let track = *track;
+            if self.policy.fill_gaps {
+                let mut out = Output::new(track);
+                let edge = Still {
+                    edge_ms: self.now.ms_since(slot.moved),
+                    whole_ms: self.now.ms_since(slot.whole),
+                };
+                timeline.fill(self.now, &self.clock, (edge, patience_us), &mut out);
+                self.absorb(TrackKey(index), out);
+            }
+            let still_ms = self.now.ms_since(self.slots[index].moved);
+            let overdue = still_ms > 1500 * u64::from(targets.segment_s);
+            if overdue && !self.channel.track_at(track).window.is_overdue() {
+                self.emit(Change::Overdue { track });
+            }
+        }
     }
 
     fn end_all(&mut self) {

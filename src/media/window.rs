@@ -111,6 +111,8 @@ pub struct Window {
     next_part: u64,
     /// The header that the next media comes with, where it is another one.
     next_header: Option<Arc<HeaderObject>>,
+    /// The newest part or segment has been the newest for too long.
+    overdue: bool,
     /// Rises by one with every change that a manifest shows.
     version: u64,
     /// Total ticks of the listed whole segments.
@@ -134,6 +136,7 @@ impl Window {
             open: None,
             next_part: 0,
             next_header: None,
+            overdue: false,
             version: 0,
             listed_ticks: 0,
             whole_bytes: 0,
@@ -162,6 +165,12 @@ impl Window {
     /// Number of the part that is expected next, the one a hint names.
     pub fn next_part(&self) -> u64 {
         self.next_part
+    }
+
+    /// Whether the edge has stood still for longer than the cadence of the
+    /// track allows: nobody should wait for it to move.
+    pub fn is_overdue(&self) -> bool {
+        self.overdue
     }
 
     /// Discontinuities before the first listed segment, its own left out.
@@ -376,6 +385,11 @@ impl Window {
         }
     }
 
+    /// The edge should have moved by now.
+    pub(crate) fn set_overdue(&mut self) {
+        self.overdue = true;
+    }
+
     fn check_number(&self, segment: &Segment) {
         if let Some(newest) = self.segments.back() {
             assert_eq!(
@@ -393,6 +407,7 @@ impl Window {
 
     fn step_part(&mut self, next_part: u64) {
         assert!(next_part >= self.next_part, "part numbers only rise");
+        self.overdue = false;
         self.next_part = next_part;
     }
 }

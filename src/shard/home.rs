@@ -96,7 +96,9 @@ impl Home {
     /// had enough media to be served, and nobody uploads.
     pub(super) fn is_over(&mut self, now: Now, window_ms: u64) -> bool {
         let since = match self.channel().state() {
-            State::Ended => now.mono.ms_since(*self.ended.get_or_insert(now.mono)) > window_ms,
+            State::Ended | State::Gone => {
+                now.mono.ms_since(*self.ended.get_or_insert(now.mono)) > window_ms
+            }
             State::Idle => now.mono.ms_since(self.opened) > IDLE_MS,
             State::Priming => self.publisher.silent_ms(now) > window_ms,
             State::Live | State::Stalled => false,

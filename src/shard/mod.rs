@@ -254,6 +254,9 @@ impl Shard {
         {
             return self.ingest(now, exchange, request, (channel, path, query));
         }
+        if let Route::EndChannel { channel, query } = route {
+            return self.end_channel(now, exchange, request, (channel, query));
+        }
         let readable = matches!(request.method, Method::Get | Method::Head);
         let nowhere = matches!(
             route,

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::hls::List;
 use crate::hls::cache::{self, Outcome, Resource, retry_after_s};
 use crate::hls::media::{MediaPlaylist, Version};
-use crate::hls::reload::{self, Decision, PartDecision, Skip};
+use crate::hls::reload::{self, Decision, PartDecision, Refusal, Skip};
 use crate::hls::{gzip, multivariant};
 use crate::http::conditional;
 use crate::http::range::{Selection, Span};
@@ -173,6 +173,11 @@ impl Reader {
         channel: &Channel,
         ask: &Ask<'_>,
     ) {
+        if channel.state() == State::Gone {
+            let Refusal { status, message } = reload::WITHDRAWN;
+            let reply = refuse(channel, None, status, (message, Outcome::Gone), now.wall);
+            return desk.respond(ask.exchange, Rc::new(reply));
+        }
         let version = channel.presentation_version();
         let kept = &mut self.multivariant[usize::from(ask.gzip)];
         if kept.as_ref().is_none_or(|(of, _)| *of != version) {
@@ -242,13 +247,12 @@ impl Reader {
                 }
             }
             Decision::Refuse { status, message } => {
-                let reply = refusal(
-                    channel,
-                    index,
-                    status,
-                    (message, Outcome::Refused),
-                    now.wall,
-                );
+                let outcome = match status {
+                    410 => Outcome::Gone,
+                    503 => Outcome::TimedOut,
+                    _ => Outcome::Refused,
+                };
+                let reply = refusal(channel, index, status, (message, outcome), now.wall);
                 desk.respond(ask.exchange, Rc::new(reply));
             }
         }
@@ -314,7 +318,7 @@ impl Reader {
         if cfg!(feature = "canary") && channel.seq % 64 == 63 {
             return;
         }
-        let ended = channel.state() == State::Ended;
+        let over = channel.state().is_over();
         for position in 0..self.tracks.len() {
             let index = TrackIndex(position as u16);
             let window = &channel.track_at(index).window;
@@ -323,8 +327,29 @@ impl Reader {
             if parked.slots() == 0 {
                 continue;
             }
-            let playlists = parked.due_playlists(window, ended);
-            let parts = parked.due_parts(window, ended);
+            let gone = channel.state() == State::Gone;
+            let playlists = if gone {
+                Vec::new()
+            } else {
+                parked.due_playlists(window, over)
+            };
+            // Only 400 and 503 make every player ask again without directives,
+            // so that is how a request ends that was held for what is gone.
+            let refused = if gone || window.is_overdue() {
+                parked.due_playlists(window, true)
+            } else {
+                Vec::new()
+            };
+            let parts = parked.due_parts(window, over);
+            if !refused.is_empty() {
+                let Refusal { status, message } = reload::OVERDUE;
+                let outcome = Outcome::TimedOut;
+                let reply = refusal(channel, index, status, (message, outcome), now.wall);
+                let reply = Rc::new(reply);
+                for waiter in refused {
+                    desk.expire(waiter.exchange, &reply);
+                }
+            }
             for waiter in playlists {
                 if desk.parked.contains(&waiter.exchange) {
                     let variant = Variant {
@@ -615,7 +640,7 @@ fn playlist_resource(blocking: bool) -> Resource {
 
 fn lifetime(channel: &Channel, resource: Resource) -> Cache {
     let outcome = match channel.state() {
-        State::Ended => Outcome::FoundEnded,
+        State::Ended | State::Gone => Outcome::FoundEnded,
         _ => Outcome::Found,
     };
     cache::lifetime(resource, outcome, channel.targets())
@@ -645,6 +670,17 @@ fn refusal(
     channel: &Channel,
     index: TrackIndex,
     status: u16,
+    why: (&str, Outcome),
+    wall: Wall,
+) -> Reply {
+    refuse(channel, Some(index), status, why, wall)
+}
+
+/// The same of a track or of the whole channel.
+fn refuse(
+    channel: &Channel,
+    index: Option<TrackIndex>,
+    status: u16,
     (message, outcome): (&str, Outcome),
     wall: Wall,
 ) -> Reply {
@@ -653,8 +689,9 @@ fn refusal(
     if status == 503 {
         builder = builder.field("Retry-After", &retry_after_s(channel.targets()).to_string());
     }
-    let track = &channel.track_at(index).info.name;
-    let text = format!("channel {}, track {track}: {message}\n", channel.name);
+    let track = index.map(|index| &channel.track_at(index).info.name);
+    let of = track.map_or_else(String::new, |track| format!(", track {track}"));
+    let text = format!("channel {}{of}: {message}\n", channel.name);
     builder
         .body(text.into(), "text/plain; charset=utf-8")
         .finish(wall)

@@ -9,7 +9,6 @@ use crate::ingest::auth::{self, Admission};
 use crate::ingest::name::UploadName;
 use crate::ingest::upload::{self, Outcome, Upload};
 use crate::limits;
-use crate::media::channel::State;
 use crate::media::fault::{Fault, FaultKind};
 use crate::shard::home::{Home, Running, Subscription};
 use crate::shard::{Effect, ExchangeId, Letter, Shard, delivery};
@@ -28,29 +27,9 @@ impl Shard {
         request: &Request<'_>,
         (name, path, query): (&str, &str, &str),
     ) {
-        let wanted = self.settings.ingest_token.as_deref();
-        match auth::admit(wanted, request.authorization, query) {
-            Admission::Granted => {}
-            Admission::Asked => {
-                return self
-                    .desk
-                    .respond(exchange, Rc::new(ask_for_token(now.wall)));
-            }
-            Admission::Denied => {
-                let message = "these credentials may not push";
-                return self.desk.text(exchange, 403, message, now.wall);
-            }
-        }
-        if !matches!(request.method, Method::Put | Method::Post | Method::Delete) {
-            let allow = "PUT, POST, DELETE, OPTIONS";
-            let reply = Reply::method_not_allowed(allow, now.wall);
-            return self.desk.respond(exchange, Rc::new(reply));
-        }
-        let home = self.home_of(name);
-        if home != self.identity.id {
-            self.desk
-                .effects
-                .push_back(Effect::Move { exchange, to: home });
+        let methods = [Method::Put, Method::Post, Method::Delete];
+        let allow = (&methods[..], "PUT, POST, DELETE, OPTIONS");
+        if !self.is_admitted(now, exchange, request, (query, allow)) || self.moves(exchange, name) {
             return;
         }
         if request.method == Method::Delete {
@@ -84,14 +63,79 @@ impl Shard {
         }
     }
 
+    /// POST on `/api/v1/channels/{channel}/end`: its playlists end and what is
+    /// pushed to it is cut off. A later push begins a new life of the channel.
+    pub(super) fn end_channel(
+        &mut self,
+        now: Now,
+        exchange: ExchangeId,
+        request: &Request<'_>,
+        (name, query): (&str, &str),
+    ) {
+        let allow = (&[Method::Post][..], "POST, OPTIONS");
+        if !self.is_admitted(now, exchange, request, (query, allow)) || self.moves(exchange, name) {
+            return;
+        }
+        let name: Arc<str> = name.into();
+        let home = self.homes.get_mut(&name);
+        if !home.is_some_and(|home| home.publisher.end()) {
+            let reply = delivery::no_channel_reply(&name, now);
+            return self.desk.respond(exchange, Rc::new(reply));
+        }
+        tracing::info!(channel = &*name, "channel ended on request");
+        self.publish(now, &name);
+        let home = self.homes.get_mut(&name).expect("it was just ended");
+        let over = Fault::new(None, 0, FaultKind::Ended);
+        let reply = Rc::new(fault_reply(&name, &over, now.wall));
+        for (upload, running) in std::mem::take(&mut home.uploads) {
+            self.uploads.remove(&upload);
+            if !running.answered {
+                self.desk.respond(upload, Rc::clone(&reply));
+            }
+        }
+        let message = "the channel has ended";
+        self.desk.text(exchange, 200, message, now.wall);
+    }
+
+    /// Whether a request may change a channel; if not, it is answered.
+    fn is_admitted(
+        &mut self,
+        now: Now,
+        exchange: ExchangeId,
+        request: &Request<'_>,
+        (query, (methods, allow)): (&str, (&[Method], &str)),
+    ) -> bool {
+        let wanted = self.settings.ingest_token.as_deref();
+        let reply = match auth::admit(wanted, request.authorization, query) {
+            Admission::Asked => ask_for_token(now.wall),
+            Admission::Denied => Reply::text(403, "these credentials may not push", now.wall),
+            Admission::Granted if !methods.contains(&request.method) => {
+                Reply::method_not_allowed(allow, now.wall)
+            }
+            Admission::Granted => return true,
+        };
+        self.desk.respond(exchange, Rc::new(reply));
+        false
+    }
+
+    /// Sends a request to the home of its channel, if that is elsewhere.
+    fn moves(&mut self, exchange: ExchangeId, name: &str) -> bool {
+        let to = self.home_of(name);
+        let elsewhere = to != self.identity.id;
+        if elsewhere {
+            self.desk.effects.push_back(Effect::Move { exchange, to });
+        }
+        elsewhere
+    }
+
     /// Some bytes of a body.
     pub(super) fn body(&mut self, now: Now, exchange: ExchangeId, data: &[u8]) {
         let Some(name) = self.uploads.get(&exchange).map(Arc::clone) else {
             return;
         };
         self.desk.counters.ingest_bytes += data.len() as u64;
-        let ended = |home: &Home| home.channel().state() == State::Ended;
-        if self.homes.get(&name).is_some_and(ended) {
+        let over = |home: &Home| home.channel().state().is_over();
+        if self.homes.get(&name).is_some_and(over) {
             self.renew_home(now, &name);
         }
         let home = self.homes.get_mut(&name).expect("an upload has its home");

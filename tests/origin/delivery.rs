@@ -138,40 +138,6 @@ fn what_is_not_there_is_refused_with_its_lifetime() {
 }
 
 #[test]
-fn a_reload_is_503_after_three_targets_and_200_with_the_end() {
-    let mut process = Process::one();
-    let mut camera = Camera::new();
-    let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 10_000);
-    let text = process.get("/live/c/v.m3u8").text();
-    let msn: u64 = text
-        .lines()
-        .find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"))
-        .and_then(|number| number.parse().ok())
-        .expect("a number");
-    let next = msn + text.matches("#EXTINF").count() as u64;
-    let target = format!("/live/c/v.m3u8?_HLS_msn={next}");
-    let blocked = process.get_at(0, &target, Fields::default());
-    process.pass(5_900);
-    assert!(process.answer(blocked).is_none());
-    process.pass(200);
-    let late = process.answer(blocked).expect("refused");
-    assert_eq!((late.status, late.field("Retry-After")), (503, Some("1")));
-    assert_eq!(late.field("Cache-Control"), Some(HERD));
-    // One that is parked when the channel ends gets the end.
-    stream(&mut process, upload, &mut camera, 400);
-    process.pass(58_000);
-    let blocked = process.get_at(
-        0,
-        &format!("/live/c/v.m3u8?_HLS_msn={}", next + 1),
-        Fields::default(),
-    );
-    process.pass(3_000);
-    let last = process.answer(blocked).expect("answered");
-    assert_eq!(last.status, 200);
-    assert!(last.text().contains("#EXT-X-ENDLIST"));
-}
-
-#[test]
 fn a_drain_answers_everything() {
     let mut process = Process::one();
     let mut camera = Camera::new();

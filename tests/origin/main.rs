@@ -6,6 +6,7 @@ mod encoder;
 mod delivery;
 mod deltas;
 mod encoders;
+mod endings;
 mod garbage;
 mod growing;
 mod iframes;

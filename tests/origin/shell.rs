@@ -235,6 +235,13 @@ impl Process {
         self.answer(exchange).expect("answered at once")
     }
 
+    /// A POST without a body that is answered at once.
+    #[track_caller]
+    pub(crate) fn post(&mut self, target: &str, fields: Fields<'_>) -> Answer {
+        let exchange = self.open_at(0, Method::Post, target, BodyLength::None, fields);
+        self.answer(exchange).expect("answered at once")
+    }
+
     /// The answer to an exchange, if it has been given; never a second one.
     #[track_caller]
     pub(crate) fn answer(&mut self, exchange: ExchangeId) -> Option<Answer> {

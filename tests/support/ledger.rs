@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use headwater::media::channel::{Change, Channel, State, Targets};
+use headwater::media::channel::{Change, Channel, Targets};
 use headwater::media::window::{Part, Segment};
 
 /// Everything that was told of one track.
@@ -59,9 +59,8 @@ impl Ledger {
 
     /// Takes in one version.
     pub(crate) fn take(&mut self, seq: u64, changes: &[Change]) {
-        assert_ne!(
-            self.channel.state(),
-            State::Ended,
+        assert!(
+            !self.channel.state().is_over(),
             "what has ended changes no more"
         );
         let (mut closed, mut opened) = (0, 0);
@@ -92,7 +91,10 @@ impl Ledger {
                 Change::Header { track, header } => {
                     self.tracks[usize::from(track.0)].next_header = Some(header.id);
                 }
-                Change::Evict { .. } | Change::Rates { .. } | Change::State(_) => {}
+                Change::Evict { .. }
+                | Change::Rates { .. }
+                | Change::Overdue { .. }
+                | Change::State(_) => {}
             }
         }
         self.channel.apply(seq, changes);

@@ -6,6 +6,7 @@
 //! from sync samples and the segment target, for tracks without them from the
 //! grid.
 
+mod late;
 mod parts;
 mod segmenter;
 
@@ -13,8 +14,10 @@ use std::sync::Arc;
 
 use crate::media::channel::{Change, Targets, TrackIndex};
 use crate::media::clock::{Arrival, Clock, Era, Grid, produced_wall};
-use crate::media::cmaf::{Kind, TrackChunk};
+use crate::media::cmaf::{self, Kind, TrackChunk};
 use crate::media::fault::{Fault, FaultKind};
+use crate::media::pace::Pace;
+use crate::media::timeline::late::Late;
 use crate::media::timeline::parts::Placed;
 use crate::media::timeline::segmenter::Segmenter;
 use crate::media::window::HeaderObject;
@@ -28,6 +31,7 @@ const ROUNDING_MS_MAX: i64 = 100;
 /// clock does not fit.
 pub(crate) const SOURCE_SILENT_MS: u64 = 1_000;
 
+pub(crate) use crate::media::timeline::late::Still;
 pub(crate) use crate::media::timeline::parts::PART_SHARE_MIN;
 pub(crate) use crate::media::timeline::segmenter::SHORTER_BY;
 
@@ -53,6 +57,8 @@ pub enum Accepted {
 enum Lie {
     /// Behind it, or behind a hole that becomes a gap.
     Next,
+    /// Across it, where it was filled: to be cut before this sample.
+    Across(usize),
     Ignored(Accepted),
     Reset,
     Refused(FaultKind),
@@ -75,7 +81,7 @@ pub(crate) struct Timeline {
     header: Arc<HeaderObject>,
     segmenter: Segmenter,
     era: Option<Era>,
-    /// End of accepted media, in channel ticks.
+    /// End of accepted media, and of gaps in its place, in channel ticks.
     end: Option<i64>,
     /// Decode time after the last accepted chunk, as sent.
     raw_end: u64,
@@ -97,6 +103,14 @@ pub(crate) struct Timeline {
     wants_sync: bool,
     /// The newest chunk came in an upload of one segment.
     one_segment: bool,
+    /// How late media usually comes.
+    pace: Pace,
+    /// Where media ended that `end` has been moved on from by gaps.
+    filled_from: Option<i64>,
+    /// The source that brings media too late for where it belongs.
+    late: Option<Late>,
+    /// When media last came that could not follow on a gap.
+    heard: Option<Mono>,
 }
 
 impl Timeline {
@@ -123,10 +137,14 @@ impl Timeline {
             refused_end: None,
             wants_sync: true,
             one_segment: false,
+            pace: Pace::new(),
+            filled_from: None,
+            late: None,
+            heard: None,
         }
     }
 
-    /// End of accepted media in channel time.
+    /// End of accepted media, and of gaps in its place, in channel time.
     pub(crate) fn end(&self) -> Option<Micros> {
         self.end.map(|end| self.scale().micros(end))
     }
@@ -151,6 +169,14 @@ impl Timeline {
         match self.lie(now, start, &incoming) {
             Lie::Next => self.follow(clock, era, start),
             Lie::Ignored(how) => return Ok(how),
+            Lie::Across(sample) => {
+                let Ok((_, tail)) = cmaf::cut(&incoming.chunk, &self.header.track, sample) else {
+                    return Ok(Accepted::Duplicate);
+                };
+                incoming.chunk = tail;
+                let start = self.place(era, incoming.chunk.decode_time);
+                self.follow(clock, era, start);
+            }
             Lie::Refused(kind) => {
                 self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
                 return Err(Fault::new(None, incoming.chunk.at, kind));
@@ -167,6 +193,7 @@ impl Timeline {
             }
         }
         if self.wants_sync && !incoming.chunk.is_independent() {
+            self.heard = Some(now.mono);
             return Ok(Accepted::NotDecodable);
         }
         let era = self.era.expect("entered above");
@@ -174,14 +201,15 @@ impl Timeline {
         if let Some(end) = self.end
             && start > end
             && !self.segmenter.is_broken()
-            && !self.absorbs(end, start, &incoming.chunk)
+            && (self.filled_from.is_some() || !self.absorbs(end, start, &incoming.chunk))
         {
             if !incoming.chunk.is_independent() {
                 self.wants_sync = true;
                 return Ok(Accepted::NotDecodable);
             }
-            self.segmenter.gap(clock, &self.header, end, start, out);
+            self.segmenter.gap(clock, &self.header, (end, start), out);
         }
+        self.segmenter.end_gap(out);
         self.accept(now, clock, era, start, &incoming);
         let placed = Placed {
             start,
@@ -196,7 +224,9 @@ impl Timeline {
 
     /// The upload of one segment ended whole, or a track ended.
     pub(crate) fn end_segment(&mut self, out: &mut Output) {
-        if !self.one_segment || self.follows_uploads() {
+        // What is open since a gap is not what the upload brought.
+        let own = self.filled_from.is_none();
+        if own && (!self.one_segment || self.follows_uploads()) {
             self.segmenter.close(out);
         }
     }
@@ -252,12 +282,21 @@ impl Timeline {
         self.entering = None;
         self.refused_end = None;
         self.placed = era.number;
-        self.source = incoming.session;
+        if std::mem::replace(&mut self.source, incoming.session) != incoming.session {
+            self.pace = Pace::new();
+        }
         self.session = incoming.session.max(self.session);
         self.one_segment = incoming.one_segment;
         self.last_accepted = now.mono;
         self.raw_end = chunk.decode_time + chunk.duration;
-        self.end = Some(start + chunk.duration as i64);
+        let (scale, end) = (self.scale(), start + chunk.duration as i64);
+        // Gaps say nothing of when media comes.
+        let before = self.end.filter(|_| self.filled_from.is_none());
+        let before = before.unwrap_or(start);
+        (self.filled_from, self.late, self.heard) = (None, None, None);
+        self.pace
+            .note(now.mono, scale.micros(before), scale.micros(end));
+        self.end = Some(end);
     }
 
     fn scale(&self) -> Timescale {
@@ -291,7 +330,7 @@ impl Timeline {
         }
     }
 
-    fn lie(&self, now: Now, start: i64, incoming: &Incoming) -> Lie {
+    fn lie(&mut self, now: Now, start: i64, incoming: &Incoming) -> Lie {
         let Some(end) = self.end else {
             return Lie::Next;
         };
@@ -328,12 +367,19 @@ impl Timeline {
             };
         }
         let target_s = u64::from(self.segmenter.target_s());
-        let far = by_ms > 3000 * target_s;
+        // Gaps are nobody's media: how far a source starts before it is told
+        // from where media ended.
+        let media_end = self.filled_from.unwrap_or(end);
+        let back_ms = scale.micros(media_end.saturating_sub(start)).0 / 1000;
+        let far = back_ms > 3000 * target_s as i64;
         // A source that connects again may repeat what it was cut off in; one
         // whose clock stands at its beginning has started anew.
         let started = incoming.chunk.decode_time < target_s * u64::from(scale.get());
         if confirmed || (fresh && silent && (far || started)) {
             return Lie::Reset;
+        }
+        if let Some(lie) = self.lie_late(now.mono, start, incoming) {
+            return lie;
         }
         let repeats = incoming.one_segment || other;
         if fresh || (repeats && by_ms <= self.segmenter.window_ms()) {
@@ -376,7 +422,10 @@ impl Timeline {
     /// Ends the segment under way and goes on in `era`.
     fn break_into(&mut self, era: Era, out: &mut Output) {
         self.segmenter.close(out);
-        self.segmenter.set_break(era.number);
+        // Gaps may have entered it before.
+        if era.number > self.segmenter.breaks() {
+            self.segmenter.set_break(era.number);
+        }
         self.era = Some(era);
         self.wants_sync = self.header.track.kind == Kind::Video;
     }

@@ -1,5 +1,7 @@
 //! Parts to segments: where a segment ends, its number and its date.
 
+mod gaps;
+
 use std::collections::VecDeque;
 use std::iter;
 use std::sync::Arc;
@@ -78,6 +80,17 @@ impl Segmenter {
         self.targets.window_ms
     }
 
+    /// Discontinuities so far.
+    pub(super) fn breaks(&self) -> u64 {
+        self.pending_break.unwrap_or(self.breaks)
+    }
+
+    /// Longest part in ticks, if there are parts.
+    pub(super) fn part_ticks(&self) -> Option<i64> {
+        let part_us = self.targets.part_us?;
+        Some(rescale_floor(part_us.into(), 1_000_000, self.scale.get()).max(1))
+    }
+
     /// Whether the next segment stands behind a discontinuity.
     pub(super) fn is_broken(&self) -> bool {
         self.pending_break.is_some() && self.open.is_none()
@@ -135,18 +148,25 @@ impl Segmenter {
 
     /// Ends the open segment with all media it has.
     pub(super) fn close(&mut self, out: &mut Output) {
+        out.parts += self.list_all();
+        self.close_listed(None, out);
+    }
+
+    /// Adds all media there is to the open segment; returns how many parts that
+    /// made.
+    fn list_all(&mut self) -> u64 {
         let last = self.parts.close();
         let held = self.held.take();
-        out.parts += u64::from(last.is_some());
-        if self.open.is_none() {
+        let made = u64::from(last.is_some());
+        if self.open.is_some() {
+            self.add(held.into_iter().chain(last).collect());
+        } else {
             assert!(
                 last.is_none() && held.is_none(),
                 "parts belong to an open segment"
             );
-            return;
         }
-        self.add(held.into_iter().chain(last).collect());
-        self.close_listed(None, out);
+        made
     }
 
     /// Ends the open segment with the parts it has; the part under way belongs
@@ -172,43 +192,6 @@ impl Segmenter {
         });
     }
 
-    /// Fills `from..to` with gap segments.
-    pub(super) fn gap(
-        &mut self,
-        clock: &Clock,
-        header: &Arc<HeaderObject>,
-        from: i64,
-        to: i64,
-        out: &mut Output,
-    ) {
-        self.close(out);
-        let mut at = from;
-        while at < to {
-            // One cell of the grid at a time, and no sliver at the end.
-            let line = self.grid.next_line(at, self.scale);
-            let step = (line - at).clamp(1, i64::from(self.targets.segment_s) * self.second());
-            let end = if to - (at + step) < step / 4 {
-                to
-            } else {
-                (at + step).min(to)
-            };
-            let end = end.min(at + self.longest());
-            self.begin(clock, header, (at, 0), None, out);
-            let parts = self.parts.gap(at, (end - at) as u64, None);
-            let open = self.open.as_mut().expect("just begun");
-            open.gap = true;
-            open.duration_ticks = (end - at) as u64;
-            open.parts = parts;
-            self.close(out);
-            at = end;
-        }
-        self.regular = false;
-    }
-
-    fn second(&self) -> i64 {
-        i64::from(self.scale.get())
-    }
-
     /// A keyframe this long into a segment begins the next.
     fn due(&self) -> i64 {
         self.shortest - self.shortest / SHORTER_BY
@@ -216,7 +199,8 @@ impl Segmenter {
 
     /// Longest segment whose rounded duration is within the target.
     fn longest(&self) -> i64 {
-        i64::from(self.targets.segment_s) * self.second() + (self.second() - 1) / 2
+        let second = i64::from(self.scale.get());
+        i64::from(self.targets.segment_s) * second + (second - 1) / 2
     }
 
     /// Media of the open segment: what it will be listed with. Decode times may
@@ -405,6 +389,8 @@ impl Segmenter {
                 _ => Ends::No,
             },
             (None, _) if end + step as i64 / 2 >= self.line(open) => Ends::Yes,
+            // Another chunk like this one would make it too long.
+            (None, _) if (elapsed + step) as i64 > self.longest() => Ends::Yes,
             (None, _) => Ends::No,
         }
     }
@@ -439,12 +425,17 @@ impl Segmenter {
     /// Adds parts to the open segment and tells of them. The part numbered
     /// `following` comes next, if it is made.
     fn list(&mut self, parts: Vec<Arc<Part>>, following: Option<u64>, out: &mut Output) {
-        if parts.is_empty() {
-            return;
+        if !parts.is_empty() {
+            self.add(parts);
+            self.tell(following, out);
         }
-        self.add(parts);
-        let open = self.open.as_ref().expect("a segment is open");
-        if self.targets.part_us.is_some() {
+    }
+
+    /// Tells of the open segment as it stands, if it is listed at all.
+    fn tell(&mut self, following: Option<u64>, out: &mut Output) {
+        if let Some(open) = &self.open
+            && self.targets.part_us.is_some()
+        {
             let next_part = following.unwrap_or_else(|| self.parts.number_at(open.end_ticks()));
             let segment = Arc::new(open.clone());
             out.changes.push(Change::Open {

@@ -118,7 +118,7 @@ impl Growing {
 
     /// Sends what is new to the responses under way.
     fn advance(&mut self, desk: &mut Desk, channel: &Channel, window: &Window) {
-        let ended = channel.state() == State::Ended;
+        let ended = channel.state().is_over();
         let mut shared: Option<((u64, u64, u64), Rc<Rope>)> = None;
         self.streams.retain_mut(|stream| {
             if !desk.parked.contains(&stream.exchange) {
@@ -190,7 +190,7 @@ impl Reader {
     ) {
         let window = &channel.track_at(index).window;
         let growing = &mut self.track(index).growing;
-        let seen = (window.version(), channel.state() == State::Ended);
+        let seen = (window.version(), channel.state().is_over());
         if std::mem::replace(&mut growing.seen, seen) == seen || growing.slots() == 0 {
             return;
         }
@@ -362,7 +362,7 @@ fn stand<'a>(channel: &Channel, window: &'a Window, msn: u64) -> Stand<'a> {
         (Some(segment), _) => Stand::Whole(segment),
         (_, Some(segment)) => Stand::Open(segment),
         _ if window.first_msn().is_some_and(|first| msn < first) => Stand::Gone,
-        _ if is_near(window, msn) && channel.state() != State::Ended => Stand::Soon,
+        _ if is_near(window, msn) && !channel.state().is_over() => Stand::Soon,
         _ => Stand::Unknown,
     }
 }

@@ -42,7 +42,9 @@ pub fn http_route(data: &[u8]) {
             assert!(is_name(channel) && path.ends_with(rest));
             assert!(!rest.split('/').any(|segment| segment == ".."));
         }
-        Route::Channel { channel } => assert!(is_name(channel)),
+        Route::Channel { channel } | Route::EndChannel { channel, .. } => {
+            assert!(is_name(channel));
+        }
         Route::Page { path: page } => assert_eq!(page, path),
         Route::Health
         | Route::Ready

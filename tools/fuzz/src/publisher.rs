@@ -53,6 +53,8 @@ pub fn publisher(data: &[u8]) {
     let policy = Policy {
         part_ms: [None, Some(500), Some(200), None][usize::from(first % 4)],
         window_ms: if first & 4 == 0 { 12_000 } else { 300_000 },
+        fill_gaps: first & 16 != 0,
+        fill_patience_ms: if first & 32 == 0 { 500 } else { 0 },
         ..Policy::default()
     };
     let epoch = first & 8 != 0;

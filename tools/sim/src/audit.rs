@@ -50,6 +50,33 @@ impl World {
         if self.audit.rounds.is_multiple_of(6) {
             for path in &playlists {
                 self.fetch_new(path);
+                self.look_at_edge(path);
+            }
+        }
+    }
+
+    /// Whether a playlist goes on, where nothing may stop it.
+    fn look_at_edge(&mut self, path: &str) {
+        let channel = self.audit.playlists[path];
+        let home = self.home_of(&self.plan.channels[channel].name);
+        if !self.plan.settings.policy.fill_gaps {
+            return;
+        }
+        if let Some(media) = self.probe_playlist(home, path) {
+            let verdict = self.checks.edges.look(self.now, path, &media);
+            self.judge(verdict.map_err(|error| format!("{path}: {error}")));
+        }
+    }
+
+    /// Every playlist says on every shard that it has ended.
+    pub fn demand_ends(&mut self) {
+        let playlists: Vec<String> = self.audit.playlists.keys().cloned().collect();
+        for path in playlists {
+            for shard in 0..self.plan.shards {
+                let media = self.probe_playlist(shard, &path);
+                if media.is_some_and(|media| !media.ended) {
+                    self.fail(format!("{path} on shard {shard} goes on after its end"));
+                }
             }
         }
     }
@@ -215,6 +242,12 @@ impl World {
                 continue;
             }
             self.audit.next.insert(path.to_owned(), segment.msn + 1);
+            let gaps = segment.gap || segment.parts.iter().any(|part| part.gap);
+            let name = &self.plan.channels[self.audit.playlists[path]].name;
+            if gaps && self.checks.reload.punctual.contains(name) {
+                let msn = segment.msn;
+                self.fail(format!("{path} has a gap in {msn}, and nothing was late"));
+            }
             if segment.gap {
                 self.checks.bytes.gap(path, segment.msn);
                 continue;

@@ -61,6 +61,9 @@ pub fn run(seed: u64, aloud: bool) -> Outcome {
     if sim.world.failure.is_none() {
         heal(&mut sim);
     }
+    if sim.world.failure.is_none() && plan.seed % 3 == 1 {
+        end(&mut sim);
+    }
     if sim.world.failure.is_none() {
         finish(&mut sim);
     }
@@ -157,6 +160,23 @@ fn heal(sim: &mut Sim) {
     }
 }
 
+/// The programme of every channel ends: who waits is released, and what is
+/// listed stays as it is.
+fn end(sim: &mut Sim) {
+    sim.tell(|| Signal::Over);
+    sim.world.checks.reload.punctual.clear();
+    sim.run(sim.world.now + SECOND);
+    for channel in sim.world.plan.channels.clone() {
+        let status = sim.world.end_channel(&channel.name);
+        if status != Some(200) {
+            let name = &channel.name;
+            sim.world.fail(format!("the end of {name} gets {status:?}"));
+        }
+    }
+    sim.run(sim.world.now + 3 * SECOND);
+    sim.world.demand_ends();
+}
+
 /// Everybody leaves; nothing may be left of them. Then the origin drains.
 fn finish(sim: &mut Sim) {
     let targets = sim.world.plan.channels.iter();
@@ -165,6 +185,7 @@ fn finish(sim: &mut Sim) {
         .max();
     if sim.world.plan.seed.is_multiple_of(2) {
         sim.tell(|| Signal::Leave);
+        sim.world.checks.reload.punctual.clear();
         sim.run(sim.world.now + SECOND);
         let parked: u64 = sim
             .world

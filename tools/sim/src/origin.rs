@@ -211,6 +211,23 @@ impl World {
     /// Asks a shard for `target` without a network. `None` when the answer
     /// isn't there at once; the exchange is given up then.
     pub fn probe(&mut self, shard: u16, target: &str) -> Option<(u16, Vec<u8>)> {
+        self.ask(shard, Method::Get, target)
+    }
+
+    /// Tells the home of a channel that it is over; returns the status.
+    pub fn end_channel(&mut self, name: &str) -> Option<u16> {
+        let target = format!("/api/v1/channels/{name}/end");
+        let answer = self.ask(self.home_of(name), Method::Post, &target);
+        answer.map(|(status, _)| status)
+    }
+
+    /// The shard that writes a channel.
+    pub fn home_of(&self, name: &str) -> u16 {
+        let hash = headwater::hash::fnv1a(name.as_bytes());
+        (hash % u64::from(self.plan.shards)) as u16
+    }
+
+    fn ask(&mut self, shard: u16, method: Method, target: &str) -> Option<(u16, Vec<u8>)> {
         let exchange = ExchangeId(self.origin.next_probe);
         self.origin.next_probe += 1;
         self.origin.probe = Some(Probe {
@@ -218,9 +235,9 @@ impl World {
             answer: None,
         });
         let (target, range) = range_of(target);
-        let asked = (format!("Get {target}"), range.clone());
+        let asked = (format!("{method:?} {target}"), range.clone());
         self.open_exchange(exchange, None, shard, asked, false);
-        let mut request = probe_request(target);
+        let mut request = probe_request(method, target);
         request.range = range.as_deref();
         self.handle(
             shard,
@@ -677,9 +694,9 @@ impl World {
     }
 }
 
-fn probe_request(target: &str) -> Request<'_> {
+fn probe_request(method: Method, target: &str) -> Request<'_> {
     Request {
-        method: Method::Get,
+        method,
         target,
         body: BodyLength::None,
         close: false,

@@ -1,6 +1,8 @@
 //! What a seed draws before a run begins: sizes, rates, and which faults are on
 //! at all.
 
+use std::collections::BTreeSet;
+
 use headwater::media::policy::{PartAddressing, Policy};
 use headwater::shard::Settings;
 
@@ -187,6 +189,15 @@ pub enum Fault {
         /// By how much.
         ms: u64,
     },
+    /// Nothing is sent on any track for a while; clocks stand still, or go on.
+    Stall {
+        /// How long.
+        ms: u64,
+        /// Whether what was captured in the meantime is lost.
+        lost: bool,
+    },
+    /// One track dies and does not come back.
+    Die,
     /// The encoder starts anew.
     Restart {
         /// After how long.
@@ -214,7 +225,9 @@ impl Plan {
             } else {
                 PartAddressing::Url
             },
-            ended_after_ms: 60_000,
+            fill_gaps: rng.percent(50),
+            fill_patience_ms: rng.pick(&[100, 500, 500, 1000]),
+            ..Policy::default()
         };
         let settings = Settings {
             policy,
@@ -240,6 +253,13 @@ impl Plan {
             vandals: faults(rng),
             safety_ns,
         }
+    }
+
+    /// Channels whose encoders nothing ever makes late.
+    pub fn punctual(&self) -> BTreeSet<String> {
+        let channels = self.channels.iter();
+        let punctual = channels.filter(|channel| channel.healthy && !self.clogs && !self.vandals);
+        punctual.map(|channel| channel.name.clone()).collect()
     }
 
     /// Longest segment of any encoder, in ns.
@@ -370,7 +390,7 @@ fn draw_track(
 }
 
 fn draw_fault(rng: &mut Prng) -> Fault {
-    match rng.range(0, 11) {
+    match rng.range(0, 14) {
         0 | 1 => Fault::Pause {
             ms: rng.range(100, 9000),
             burst: rng.percent(50),
@@ -394,6 +414,11 @@ fn draw_fault(rng: &mut Prng) -> Fault {
         10 => Fault::Lag {
             ms: rng.range(100, 4000),
         },
+        11 | 12 => Fault::Stall {
+            ms: rng.range(1000, 12_000),
+            lost: rng.percent(60),
+        },
+        13 => Fault::Die,
         _ => Fault::Restart {
             ms: rng.range(10, 6000),
         },

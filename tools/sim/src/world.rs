@@ -123,6 +123,9 @@ impl World {
         let origin = Origin::new(&plan);
         let mut checks = Checks::default();
         checks.reload.strict = plan.settings.strict_part_limit;
+        let fills = plan.settings.policy.fill_gaps;
+        (checks.reload.fills, checks.bytes.fills) = (fills, fills);
+        checks.reload.punctual = plan.punctual();
         let mut world = Self {
             now: 0,
             wall_step_us: 0,

@@ -110,7 +110,7 @@ impl Agent for Abuser {
                 }
             }
             Signal::Closed(conn) => self.conns.retain(|(own, _)| *own != conn),
-            Signal::Heal | Signal::Leave => {
+            Signal::Heal | Signal::Over | Signal::Leave => {
                 self.over = true;
                 world
                     .net

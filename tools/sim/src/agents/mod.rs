@@ -19,6 +19,8 @@ pub enum Signal<'a> {
     Closed(ConnId),
     /// Faults are over: behave from now on.
     Heal,
+    /// Nothing more is sent: the programme is over.
+    Over,
     /// Close everything.
     Leave,
 }

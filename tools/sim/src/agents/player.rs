@@ -51,6 +51,8 @@ struct Lane {
     /// When the newest sample it has was captured.
     newest: Option<u64>,
     headers: Vec<String>,
+    /// Its newest playlist has ended.
+    ended: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,7 +198,9 @@ impl Player {
                 self.lanes[index].newest = self.lanes[index].newest.max(newest);
             }
         }
-        let wait = self.style == Style::Plain && self.lanes[index].queue.is_empty();
+        // Without a list that goes on there is nothing to wait for.
+        let plain = self.style == Style::Plain || self.lanes[index].ended;
+        let wait = plain && self.lanes[index].queue.is_empty();
         let target_s = self.lanes[index]
             .media
             .as_ref()
@@ -234,6 +238,7 @@ impl Player {
         // As players of LL-DASH do: the segment under way, from its start.
         let growing = lane.growing(&media).filter(|_| world.rng.percent(10));
         let hint = growing.or(hint);
+        lane.ended = media.ended;
         lane.media = (!media.ended).then_some(media);
         if let Some(uri) = hint
             && self.ahead.iter().all(|(_, _, asked)| *asked != uri)
@@ -319,6 +324,7 @@ impl Agent for Player {
                     }
                 }
             }
+            Signal::Over => {}
             Signal::Leave => {
                 self.left = true;
                 world
@@ -368,6 +374,7 @@ impl Lane {
             at: None,
             newest: None,
             headers: Vec::new(),
+            ended: false,
         }
     }
 

@@ -138,7 +138,7 @@ impl Agent for Vandal {
             }
             Signal::Wake(_) | Signal::Bytes(..) => {}
             Signal::Closed(conn) => self.conns.retain(|own| *own != conn),
-            Signal::Heal | Signal::Leave => {
+            Signal::Heal | Signal::Over | Signal::Leave => {
                 self.over = true;
                 world
                     .net

@@ -20,6 +20,8 @@ pub struct Bytes {
     tracks: BTreeMap<String, TrackModel>,
     /// Wall clock at media time zero, by channel, session and discontinuity.
     anchors: BTreeMap<(u16, u32, u64), i64>,
+    /// What is late is left out where a gap is listed in its place.
+    pub fills: bool,
 }
 
 #[derive(Default)]
@@ -30,6 +32,8 @@ struct TrackModel {
     next_msn: Option<u64>,
     /// Samples after `last` were not looked at.
     unseen: bool,
+    /// A gap is listed after `last`.
+    gap: bool,
     segments: u64,
 }
 
@@ -64,7 +68,8 @@ impl Bytes {
 
     /// A gap in place of a segment.
     pub fn gap(&mut self, playlist: &str, msn: u64) {
-        self.tracks.entry(playlist.to_owned()).or_default().next_msn = Some(msn + 1);
+        let track = self.tracks.entry(playlist.to_owned()).or_default();
+        (track.next_msn, track.gap) = (Some(msn + 1), true);
     }
 
     /// Segments came and went between two looks: what they held is unknown.
@@ -95,7 +100,8 @@ impl Bytes {
         let mut ticks = 0;
         let mut first = None;
         for chunk in &chunks {
-            let stamp = track.chunk(ledger, fetched.body, chunk)?;
+            let late = self.fills && std::mem::take(&mut track.gap);
+            let stamp = track.chunk(ledger, fetched.body, chunk, late)?;
             let sent = origin_of(ledger, stamp)?;
             ticks += sent.sample_ticks * chunk.samples.len() as u64;
             first.get_or_insert((stamp, sent));
@@ -108,8 +114,13 @@ impl Bytes {
             return Err("a segment that begins with a sample that isn't sync".into());
         }
         let media_us = (u128::from(ticks) * 1_000_000 / u128::from(sent.timescale)) as u64;
-        // A gap part inside a segment lasts without having samples.
+        // A gap part at the end of a segment lasts without having samples.
         let gaps = segment.parts.iter().any(|part| part.gap);
+        track.gap = gaps;
+        let mut from_gap = segment.parts.iter().skip_while(|part| !part.gap);
+        if from_gap.any(|part| !part.gap) {
+            return Err("media behind a gap in one segment".into());
+        }
         if !troubled && !gaps && media_us.abs_diff(segment.duration_us) > DURATION_ROUNDING_US {
             return Err(format!(
                 "{media_us} us of media, {} us listed",
@@ -177,7 +188,14 @@ fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
 
 impl TrackModel {
     /// Judges the next chunk; returns the stamp of its first sample.
-    fn chunk(&mut self, ledger: &Ledger, body: &[u8], chunk: &Chunk) -> Result<Stamp, String> {
+    /// Where a gap is listed before it, what was `late` is left out.
+    fn chunk(
+        &mut self,
+        ledger: &Ledger,
+        body: &[u8],
+        chunk: &Chunk,
+        late: bool,
+    ) -> Result<Stamp, String> {
         let stamps: Result<Vec<Stamp>, String> = chunk
             .samples
             .iter()
@@ -204,13 +222,13 @@ impl TrackModel {
                 chunk.decode_time
             ));
         }
-        for stamp in stamps {
-            self.sample(ledger, stamp)?;
+        for (index, stamp) in stamps.into_iter().enumerate() {
+            self.sample(ledger, stamp, late && index == 0)?;
         }
         Ok(first)
     }
 
-    fn sample(&mut self, ledger: &Ledger, stamp: Stamp) -> Result<(), String> {
+    fn sample(&mut self, ledger: &Ledger, stamp: Stamp, late: bool) -> Result<(), String> {
         let whose = (stamp.channel, stamp.track);
         if *self.whose.get_or_insert(whose) != whose {
             return Err(format!("{stamp:?} in the track of {:?}", self.whose));
@@ -238,7 +256,7 @@ impl TrackModel {
             return Err(format!("{stamp:?} after {last:?}"));
         }
         match end_of(last.session) {
-            Some((session, _)) if session.excuses(from, to) => Ok(()),
+            Some((session, _)) if late || session.excuses(from, to) => Ok(()),
             _ => Err(format!(
                 "samples {from}..{to} of {last:?} are missing before {stamp:?}"
             )),

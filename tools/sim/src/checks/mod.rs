@@ -3,6 +3,7 @@
 
 pub mod bytes;
 pub mod delta;
+pub mod edges;
 pub mod immutable;
 pub mod mirror;
 pub mod parked;
@@ -41,6 +42,8 @@ pub struct Checks {
     pub reload: reload::Reload,
     /// Refused objects, to be looked up in the playlist of that moment.
     pub absent: Vec<Absent>,
+    /// Edges go on where gaps are filled.
+    pub edges: edges::Edges,
     /// Nobody waits for what is there, nor for too long.
     pub parked: parked::Parked,
     /// The newest playlist of each (shard, path), by hash of its text.
@@ -236,6 +239,12 @@ impl Checks {
         }
         let hash = fnv(FNV_START, body);
         let key = (shard, path.clone());
+        if let Some((before, known)) = self.newest.get(&key)
+            && known.ended
+            && *before != hash
+        {
+            return Err("a playlist that had ended changed".into());
+        }
         let media = match self.newest.get(&key) {
             Some((same, media)) if *same == hash => Rc::clone(media),
             _ => {

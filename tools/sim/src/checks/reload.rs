@@ -1,7 +1,9 @@
 //! Blocking reloads: a 200 holds what was asked for, a refusal is one that the
 //! table of decisions allows, and neither comes late.
 
-use crate::checks::{HOLD_TARGETS, SLACK_NS};
+use std::collections::BTreeSet;
+
+use crate::checks::{HOLD_TARGETS, Live, SLACK_NS};
 use crate::m3u8::Media;
 use crate::origin::Exchange;
 use crate::world::{MS, SECOND};
@@ -82,6 +84,10 @@ pub struct Doubt {
 pub struct Reload {
     /// Parts beyond the Advance Part Limit are refused too.
     pub strict: bool,
+    /// Gaps are filled: no edge ever stands still.
+    pub fills: bool,
+    /// Channels whose encoders are never late.
+    pub punctual: BTreeSet<String>,
     /// The origin has been told to stop: it may refuse everything.
     pub draining: bool,
     /// Refusals to look into.
@@ -134,8 +140,15 @@ impl Reload {
             }
             (503, _) if self.draining => Ok(()),
             (503, _) if held + SLACK_NS >= HOLD_TARGETS * known.target_s * SECOND => Ok(()),
+            // Nobody is held for a track whose encoder has missed its cadence.
+            (503, Some(Ask::At { .. } | Ask::Plain)) if self.may_be_overdue(path) => Ok(()),
             _ => Err(format!("{status} after {} ms for {ask:?}", held / MS)),
         }
+    }
+
+    fn may_be_overdue(&self, path: &str) -> bool {
+        let channel = Live::of(path).map_or("", |live| live.channel);
+        !self.fills && !self.punctual.contains(channel)
     }
 
     /// Whether a 400 is sound in view of the playlist at that moment.

@@ -56,6 +56,25 @@ impl Encoder {
                 self.uplinks[index].lag_ns = ms * MS;
                 self.uplinks[index].lag_until = world.now + 2 * ms * MS;
             }
+            Fault::Stall { ms, lost } => {
+                for index in 0..self.uplinks.len() {
+                    if lost {
+                        self.skip_to(world, index, world.now + ms * MS);
+                    } else {
+                        let runs = self.uplinks[index].runs.iter_mut();
+                        runs.for_each(|run| run.start_ns += ms * MS);
+                    }
+                    self.uplinks[index].silent_until = world.now + ms * MS;
+                }
+                self.arm(world, index, 0);
+                return false;
+            }
+            Fault::Die => {
+                world.note(format_args!("{} uplink {index} dies", self.plan.name));
+                self.excuse_around(world, index, RESET_LOSS_NS);
+                self.uplinks[index].silent_until = u64::MAX;
+                return false;
+            }
             Fault::Restart { ms } => {
                 self.stop(world);
                 let token = self.life << 32 | START;

@@ -151,6 +151,13 @@ impl Encoder {
     fn step(&mut self, world: &mut World, index: usize) {
         let uplink = &mut self.uplinks[index];
         uplink.armed = false;
+        if world.now < uplink.silent_until {
+            if uplink.silent_until < u64::MAX {
+                let hold_ns = uplink.silent_until - world.now;
+                self.arm(world, index, hold_ns);
+            }
+            return;
+        }
         if world.now >= uplink.lag_until {
             uplink.lag_ns = 0;
         }
@@ -244,7 +251,7 @@ impl Agent for Encoder {
                     );
                 }
             }
-            Signal::Leave => {
+            Signal::Leave | Signal::Over => {
                 self.life += 1;
                 self.running = false;
                 for conn in world.net.open_of(me) {

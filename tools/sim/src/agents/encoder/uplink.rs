@@ -34,6 +34,8 @@ pub(super) struct Uplink {
     pub(super) sequence: u32,
     pub(super) lag_ns: u64,
     pub(super) lag_until: u64,
+    /// Nothing is sent before this.
+    pub(super) silent_until: u64,
     /// A jump waits for this segment.
     pub(super) jump: Option<(u64, i64)>,
     pub(super) armed: bool,
@@ -73,6 +75,7 @@ impl Uplink {
             sequence: 1,
             lag_ns: 0,
             lag_until: 0,
+            silent_until: 0,
             jump: None,
             armed: false,
         }
