@@ -9,6 +9,7 @@ mod clock;
 pub mod cmaf;
 pub mod fault;
 pub mod policy;
+pub mod presentation;
 pub mod probe;
 pub mod publisher;
 mod rates;

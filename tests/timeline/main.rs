@@ -11,4 +11,5 @@ mod parts;
 mod script;
 mod segments;
 mod sources;
+mod text;
 mod window;

@@ -95,9 +95,10 @@ impl Bytes {
         let mut ticks = 0;
         let mut first = None;
         for chunk in &chunks {
-            let stamp = track.chunk(ledger, fetched.body, chunk)?;
-            let sent = origin_of(ledger, stamp)?;
-            ticks += sent.sample_ticks * chunk.samples.len() as u64;
+            let (stamp, late) = track.chunk(ledger, fetched.body, chunk)?;
+            let mut sent = origin_of(ledger, stamp)?;
+            sent.decode_time += late;
+            ticks += sent.ticks_of(chunk);
             first.get_or_insert((stamp, sent));
         }
         let Some((stamp, sent)) = first else {
@@ -152,6 +153,18 @@ struct Origin {
     whole: Option<(u64, usize, u64)>,
     sample_ticks: u64,
     timescale: u32,
+    lasts: bool,
+}
+
+impl Origin {
+    /// How long a chunk of such samples lasts.
+    fn ticks_of(&self, chunk: &Chunk) -> u64 {
+        let own = chunk.samples.iter().map(|sample| match sample.duration {
+            Some(ticks) if self.lasts => u64::from(ticks),
+            _ => self.sample_ticks,
+        });
+        own.sum()
+    }
 }
 
 fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
@@ -172,12 +185,19 @@ fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
             .map(|(len, hash)| (sent.count, len, hash)),
         sample_ticks,
         timescale: session.timescale,
+        lasts: session.lasts,
     })
 }
 
 impl TrackModel {
-    /// Judges the next chunk; returns the stamp of its first sample.
-    fn chunk(&mut self, ledger: &Ledger, body: &[u8], chunk: &Chunk) -> Result<Stamp, String> {
+    /// Judges the next chunk; returns the stamp of its first sample, and how far
+    /// into that sample it begins.
+    fn chunk(
+        &mut self,
+        ledger: &Ledger,
+        body: &[u8],
+        chunk: &Chunk,
+    ) -> Result<(Stamp, u64), String> {
         let stamps: Result<Vec<Stamp>, String> = chunk
             .samples
             .iter()
@@ -189,6 +209,7 @@ impl TrackModel {
         // A chunk that was cut to fit a part has other boxes around its samples.
         if let Some((count, len, hash)) = origin.whole
             && count == stamps.len() as u64
+            && origin.ticks_of(chunk) == count * origin.sample_ticks
         {
             let own = &body[chunk.at..chunk.at + chunk.len];
             if (own.len(), fnv(FNV_START, own)) != (len, hash) {
@@ -198,7 +219,10 @@ impl TrackModel {
             }
         }
         let decode_time = origin.decode_time;
-        if chunk.decode_time != decode_time && chunk.decode_time != decode_time & 0xffff_ffff {
+        let late = chunk.decode_time.wrapping_sub(decode_time) & 0xffff_ffff;
+        let latest = if origin.lasts { origin.sample_ticks } else { 1 };
+        let wide = chunk.decode_time >> 32;
+        if late >= latest || wide != 0 && wide != (decode_time + late) >> 32 {
             return Err(format!(
                 "{first:?} is at {}, not {decode_time}",
                 chunk.decode_time
@@ -207,7 +231,7 @@ impl TrackModel {
         for stamp in stamps {
             self.sample(ledger, stamp)?;
         }
-        Ok(first)
+        Ok((first, late))
     }
 
     fn sample(&mut self, ledger: &Ledger, stamp: Stamp) -> Result<(), String> {
@@ -219,6 +243,10 @@ impl TrackModel {
             return Ok(());
         };
         let (channel, track) = (usize::from(stamp.channel), usize::from(stamp.track));
+        let session = ledger.session(channel, track, stamp.session);
+        if stamp == last && session.is_some_and(|session| session.lasts) {
+            return Ok(());
+        }
         let end_of = |number: u32| {
             let session = ledger.session(channel, track, number)?;
             Some((session, session.newest.map_or(0, |(newest, _)| newest + 1)))
