@@ -73,6 +73,14 @@ pub const GRID_CELL_MS_MIN: u64 = 500;
 pub const EDIT_TICKS_MAX: u64 = 1 << 40;
 /// Tracks in one CMAF header or muxed upload.
 pub const HEADER_TRACKS_MAX: usize = 8;
+/// Bytes of a sample of text that is written twice to cut a chunk in the middle
+/// of it. Real ones, images left out, are below 10 KiB.
+pub const TEXT_SAMPLE_BYTES_MAX: u32 = 64 * 1024;
+/// Longest hole in a track of text that is filled by gaps when media goes on at
+/// the live edge, in milliseconds: nobody may have spoken for so long.
+pub const TEXT_GAP_MS_MAX: u64 = 3_600_000;
+/// Kind boxes of one track that are read. Real tracks have one or two.
+pub const TRACK_KINDS_MAX: usize = 16;
 /// Boxes in one traf, truns included. CMAF has one trun; muxers that interleave
 /// finely write some dozens.
 pub const FRAGMENT_BOXES_MAX: usize = 512;
@@ -83,6 +91,8 @@ pub const CHANNEL_TRACKS_MAX: usize = 48;
 pub const CHANNELS_MAX: usize = 10_000;
 /// Bytes of a channel or track name.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of one text that the operator has in manifests: names, URIs, values.
+pub const WORD_BYTES_MAX: usize = 256;
 /// Parts of one segment. A 10 s segment of 100 ms parts.
 pub const SEGMENT_PARTS_MAX: usize = 128;
 /// Bytes held for one upload whose CMAF header has not come yet.

@@ -56,5 +56,6 @@ fn resolved(config: &Config, raw: &RawConfig) -> RawConfig {
             ),
             open: Some(raw.ingest.open.unwrap_or(false)),
         },
+        channels: raw.channels.clone(),
     }
 }

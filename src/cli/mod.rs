@@ -144,6 +144,7 @@ impl ServeArgs {
                 token: self.ingest_token.clone(),
                 open: self.ingest_open,
             },
+            ..RawConfig::default()
         }
     }
 }

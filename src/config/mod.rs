@@ -2,8 +2,10 @@
 //!
 //! Defaults give way to the file, the file to the environment, that to flags.
 //! What a key means stands at its field in [`RawConfig`] and in the sample,
-//! `fixtures/config/headwater.toml`, which is the defaults written out.
+//! `fixtures/config/headwater.toml`, which is the defaults written out; words on
+//! channels have an example of their own, `fixtures/config/channels.toml`.
 
+mod channels;
 mod raw;
 
 use std::fmt;
@@ -13,7 +15,10 @@ use crate::limits;
 use crate::media::policy::{AfterEnd, PartAddressing, Policy};
 
 pub use crate::shard::Settings;
-pub use raw::{RawConfig, RawIngest, RawLive, RawServer};
+pub use raw::{
+    RawCaption, RawChannel, RawConfig, RawDefine, RawIngest, RawLive, RawServer, RawSteering,
+    RawTrack,
+};
 
 /// Everything that was set, resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,15 +34,24 @@ pub struct Config {
 /// What is wrong with a configuration: the key, and what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The key as written in the file, `live.window_s` for example.
-    pub key: &'static str,
+    /// The key as written in the file, step by step: `live`, `window_s`.
+    pub path: Vec<String>,
     /// What is wrong and what to set.
     pub message: String,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.message)
+        for (index, step) in self.path.iter().enumerate() {
+            let bare = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+            f.write_str(if index == 0 { "" } else { "." })?;
+            if step.chars().all(bare) {
+                f.write_str(step)?;
+            } else {
+                write!(f, "{step:?}")?;
+            }
+        }
+        write!(f, ": {}", self.message)
     }
 }
 
@@ -47,22 +61,20 @@ impl ConfigError {
     /// The line of a file on which the key stands, from 1; `None` when the
     /// file doesn't set it.
     pub fn line_in(&self, text: &str) -> Option<usize> {
-        let (table, key) = self.key.split_once('.')?;
-        let header = format!("[{table}]");
-        let mut inside = false;
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.starts_with('[') {
-                inside = line.starts_with(&header);
-            } else if inside
-                && line
-                    .strip_prefix(key)
-                    .is_some_and(|rest| rest.trim_start().starts_with('='))
-            {
-                return Some(number);
+        let document = toml::de::DeTable::parse(text).ok()?;
+        let mut table = document.get_ref();
+        let mut at = None;
+        for step in &self.path {
+            let (key, value) = table
+                .iter()
+                .find(|(key, _)| key.get_ref().as_ref() == step.as_str())?;
+            at = Some(key.span().start);
+            match value.get_ref() {
+                toml::de::DeValue::Table(inner) => table = inner,
+                _ => break,
             }
         }
-        None
+        Some(text[..at?].matches('\n').count() + 1)
     }
 }
 
@@ -146,6 +158,7 @@ fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
         memory_bytes: memory_mb << 20,
         strict_part_limit: live.strict_part_limit.unwrap_or(default.strict_part_limit),
         ingest_token: token,
+        presentations: channels::resolve(&raw.channels)?,
     })
 }
 
@@ -215,7 +228,14 @@ fn within(
 }
 
 fn error(key: &'static str, message: String) -> ConfigError {
-    ConfigError { key, message }
+    error_at(&key.split('.').collect::<Vec<_>>(), message)
+}
+
+fn error_at(path: &[&str], message: String) -> ConfigError {
+    ConfigError {
+        path: path.iter().map(|step| (*step).to_owned()).collect(),
+        message,
+    }
 }
 
 #[cfg(test)]

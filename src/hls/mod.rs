@@ -10,7 +10,8 @@
 //! | [`media`] | media playlists, version after version |
 //! | `block` | text of segments that no longer changes |
 //! | [`gzip`] | one gzip member out of pieces that were compressed before |
-//! | [`multivariant`] | the multivariant playlist |
+//! | [`multivariant`] | the multivariant playlist, its groups and names |
+//! | `variables` | what the operator has playlists define |
 //! | [`cache`] | lifetimes of answers |
 //!
 //! | clause | says | where | test |
@@ -19,6 +20,8 @@
 //! | 4.4.3.3, 6.2.2 | the discontinuity sequence rises as discontinuities leave | `media` | `s6_2_2_discontinuities_that_leave_are_counted` |
 //! | 4.4.3.6, 6.2.5.2 | a list of I-frames, held for the next whole segment | `media` | `s4_4_3_6_the_first_frame_of_every_whole_segment_is_listed` and its neighbours |
 //! | 4.4.3.7-8 | PART-INF and PART-HOLD-BACK come with parts, the same in all playlists | `media` | `s4_4_3_8_server_control_is_the_same_in_all_playlists` |
+//! | 4.4.2.3, 8 | the operator's variables stand in all playlists, and the version with them | `variables`, `media` | `s4_4_2_3_variables_of_the_operator_are_defined_and_used` |
+//! | 4.4.3.7 | a track of whole segments has no parts beside those that do | `media` | `s4_4_3_7_a_track_of_whole_segments_has_no_parts_beside_those_that_do` |
 //! | 4.4.4.3, 4.4.4.5 | a break and its map stand in front of the first part | `media` | `s4_4_4_9_breaks_and_maps_stand_in_front_of_the_first_part` |
 //! | 4.4.4.6 | every segment has its date from the start | `media` | `s4_4_4_6_every_segment_is_dated` |
 //! | 4.4.4.7, 6.2.1 | missing media is a gap of its length | `media` | `s4_4_4_7_missing_media_is_listed_as_a_gap` |
@@ -30,7 +33,12 @@
 //! | B.1 | a header that the next part needs is hinted and can be fetched | `media` | `sb_1_a_header_that_the_next_part_needs_is_hinted_and_there` |
 //! | 4.4.5.4, B.1 | a report for every other playlist, under its URI | `media` | `s4_4_5_4_reports_name_the_uris_of_the_multivariant_playlist` |
 //! | 4.4.6.1 | distinct names, one default, one automatic choice a language | `multivariant` | `s4_4_6_1_1_names_differ_and_one_a_language_is_chosen_automatically` |
-//! | 4.4.6.2 | bandwidth, codecs of every rendition, resolution | `multivariant` | `s4_4_6_2_every_video_track_is_a_variant_with_the_audio_group` |
+//! | 4.4.6.1 | roles decide what is default, automatic, forced; characteristics | `multivariant` | `s4_4_6_1_roles_say_what_is_default_and_what_is_chosen` and its neighbours |
+//! | 4.4.6.1.1 | groups of a type have the same members | `multivariant` | `s4_4_6_1_1_encodings_of_sound_are_groups_with_the_same_members`, `s4_4_6_1_group_rules_hold_for_any_tracks` |
+//! | 4.4.6.2 | bandwidth, codecs of every rendition, resolution, groups | `multivariant` | `s4_4_6_2_a_ladder_with_two_languages_and_subtitles` |
+//! | 4.4.6.2 | scores, ranges and captions on all variants or none | `multivariant` | `s4_4_6_2_a_score_is_on_all_variants_or_none` and its neighbours |
+//! | 4.4.6.2, 4.4.6.6 | stable ids and pathways where steering is set | `multivariant` | `s4_4_6_an_operator_says_more` |
+//! | 4.1 | bandwidths that what plays keeps to | `media::rates` | `auth_1_28_and_1_29_hold_whatever_comes` |
 //! | 6.2.1 | edits only append, drop at the head, or age | `media` | `s6_2_1_a_known_segment_keeps_uri_duration_and_date` |
 //! | 6.2.2 | parts leave the list after three target durations, parent by parent | `media` | `s6_2_2_parts_leave_parent_by_parent_after_three_targets` |
 //! | 6.2.5, 6.2.5.2 | directives, holds, refusals | `reload` | `s6_2_5_2_the_table_of_decisions_row_by_row` and its neighbours |
@@ -38,8 +46,7 @@
 //! | 6.2.6 | hinted parts are held, others refused | `reload` | `s6_2_6_parts_are_served_held_or_refused_by_their_number` |
 //! | B.1 | lifetimes in caches | `cache` | `sb_1_lifetimes_follow_the_table` |
 //!
-//! Not here yet: I-frame playlists, DATERANGE, subtitle and
-//! metadata tracks.
+//! Not here yet: I-frame playlists, DATERANGE, metadata tracks.
 
 mod block;
 pub mod cache;
@@ -50,6 +57,7 @@ pub mod reload;
 #[cfg(test)]
 mod testing;
 mod uri;
+mod variables;
 
 use crate::media::channel::Track;
 use crate::media::cmaf::Kind;
@@ -75,5 +83,5 @@ const SKIP_TARGETS: u64 = 6;
 
 /// Whether a track has a media playlist that others name.
 fn is_listed(track: &Track) -> bool {
-    matches!(track.info.header.kind, Kind::Video | Kind::Audio)
+    track.info.header.kind != Kind::Metadata
 }

@@ -242,7 +242,7 @@ pub fn decide(
     let until = match (directives.msn, directives.part) {
         (None, None) => Want::Segment(0),
         (None, Some(_)) => return Decision::bad_request("_HLS_part needs _HLS_msn"),
-        (Some(msn), Some(part)) if lists_parts(channel, list) => Want::Part { msn, part },
+        (Some(msn), Some(part)) if lists_parts(channel, window, list) => Want::Part { msn, part },
         (Some(msn), _) => Want::Segment(msn),
     };
     let msn = directives.msn.unwrap_or_default();
@@ -332,9 +332,9 @@ pub fn decide_part(channel: &Channel, window: &Window, number: u64) -> PartDecis
 }
 
 /// Without parts an open segment is not listed, so only whole ones count.
-fn lists_parts(channel: &Channel, list: List) -> bool {
+fn lists_parts(channel: &Channel, window: &Window, list: List) -> bool {
     let parts = channel.targets().and_then(|targets| targets.part_us);
-    parts.is_some() && list == List::Media
+    parts.is_some() && window.lists_parts() && list == List::Media
 }
 
 fn number(name: &'static str, value: &str) -> Result<u64, BadDirective> {
@@ -601,6 +601,23 @@ mod tests {
         assert_eq!(limit(Some(2_000_000)), Some(3));
         assert_eq!(limit(None), None);
         assert_eq!(hold_ms(&targets(6, None)), 18_000);
+    }
+
+    #[test]
+    fn s6_2_5_2_parts_of_a_track_of_whole_segments_mean_its_segments() {
+        let text = testing::header(crate::media::cmaf::Kind::Text, 1000, "wvtt");
+        let mut script = testing::reference_state().whole_segments().track("t", text);
+        script.start_at("t", 100, 200_000);
+        (0..10).for_each(|_| script.segment("t", &[2_000]));
+        let window = script.window("t");
+        let decide = |query| decide_query(&script.channel, window, List::Media, query, true).0;
+        assert_eq!(decide("_HLS_msn=109&_HLS_part=3"), Decision::Ready);
+        let until = Want::Segment(110);
+        assert_eq!(decide("_HLS_msn=110&_HLS_part=0"), Decision::Park { until });
+        assert_eq!(
+            decide("_HLS_msn=110&_HLS_part=90"),
+            Decision::Park { until }
+        );
     }
 
     #[test]

@@ -9,8 +9,9 @@ use quick_m3u8::tag::hls::{PreloadHintType, Tag};
 use quick_m3u8::{HlsLine, Reader};
 
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
-use crate::media::cmaf::{Kind, SampleDefaults, TrackHeader};
+use crate::media::cmaf::{Kind, Roles, SampleDefaults, TrackHeader};
 use crate::media::policy::PartAddressing;
+use crate::media::presentation::Presentation;
 use crate::media::rope::Rope;
 use crate::media::window::{HeaderObject, Part, Segment, Window};
 use crate::time::{Timescale, Wall};
@@ -37,11 +38,13 @@ pub(crate) struct Script {
     /// Milliseconds that one part number spans; one is how timelines number.
     pub(crate) number_ms: i64,
     frame_rate: Option<u32>,
+    in_parts: bool,
 }
 
 impl Script {
     pub(crate) fn new(segment_s: u32, part_us: Option<u32>) -> Self {
-        Self::addressed(segment_s, part_us, PartAddressing::Url)
+        let presentation = Presentation::default();
+        Self::with(segment_s, part_us, PartAddressing::Url, presentation)
     }
 
     pub(crate) fn addressed(
@@ -49,7 +52,26 @@ impl Script {
         part_us: Option<u32>,
         part_addressing: PartAddressing,
     ) -> Self {
-        let mut channel = Channel::new("c", "e7");
+        let presentation = Presentation::default();
+        Self::with(segment_s, part_us, part_addressing, presentation)
+    }
+
+    /// A channel of which the operator says this.
+    pub(crate) fn presented(
+        segment_s: u32,
+        part_us: Option<u32>,
+        presentation: Presentation,
+    ) -> Self {
+        Self::with(segment_s, part_us, PartAddressing::Url, presentation)
+    }
+
+    fn with(
+        segment_s: u32,
+        part_us: Option<u32>,
+        part_addressing: PartAddressing,
+        presentation: Presentation,
+    ) -> Self {
+        let mut channel = Channel::new("c", "e7").presented(Arc::new(presentation));
         let targets = Targets {
             segment_s,
             part_us,
@@ -62,6 +84,7 @@ impl Script {
             cursors: Vec::new(),
             number_ms: 1,
             frame_rate: None,
+            in_parts: true,
         }
     }
 
@@ -69,6 +92,12 @@ impl Script {
         let mut header = header(Kind::Video, 90_000, "avc1.64001f");
         (header.width, header.height) = (1280, 720);
         self.track(name, header)
+    }
+
+    /// The next track comes in whole segments.
+    pub(crate) fn whole_segments(mut self) -> Self {
+        self.in_parts = false;
+        self
     }
 
     /// The next track has this many frames a second, in thousandths.
@@ -89,6 +118,7 @@ impl Script {
             name: name.into(),
             header: header.clone(),
             frame_rate: self.frame_rate.take(),
+            in_parts: std::mem::replace(&mut self.in_parts, true),
         };
         self.apply(&[Change::Track(Arc::new(info))]);
         self.cursors.push(Cursor {
@@ -494,8 +524,12 @@ pub(crate) fn header(kind: Kind, timescale: u32, codec: &str) -> TrackHeader {
         language: None,
         width: 0,
         height: 0,
+        display: (0, 0),
+        transfer: None,
         sample_rate: 0,
         channels: 0,
+        joint_objects: None,
+        roles: Roles::default(),
         bitrate: None,
         edit_shift_ticks: 0,
         defaults: SampleDefaults::default(),

@@ -4,14 +4,46 @@ use std::fmt;
 
 use crate::hls::List;
 use crate::http::route::ObjectName;
+use crate::media::channel::{Channel, Track};
+
+/// The query of every URI of a channel, as the operator has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Query<'a>(Option<&'a str>);
+
+impl<'a> Query<'a> {
+    pub(crate) fn of(channel: &'a Channel) -> Self {
+        Self(channel.presentation.uri_query.as_deref())
+    }
+}
+
+impl fmt::Display for Query<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(query) => write!(f, "?{query}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// `{track}.m3u8`, the same text in the multivariant playlist and in rendition
 /// reports: players look reports up by it (section 4.4.5.4).
-pub(crate) struct PlaylistUri<'a>(pub(crate) &'a str);
+pub(crate) struct PlaylistUri<'a> {
+    track: &'a str,
+    query: Query<'a>,
+}
+
+impl<'a> PlaylistUri<'a> {
+    pub(crate) fn new(channel: &'a Channel, track: &'a Track) -> Self {
+        Self {
+            track: &track.info.name,
+            query: Query::of(channel),
+        }
+    }
+}
 
 impl fmt::Display for PlaylistUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.m3u8", self.0)
+        write!(f, "{}.m3u8{}", self.track, self.query)
     }
 }
 
@@ -21,26 +53,32 @@ pub(crate) struct ObjectUri<'a> {
     pub(crate) track: &'a str,
     pub(crate) list: List,
     pub(crate) object: ObjectName<'a>,
+    pub(crate) query: Query<'a>,
 }
 
 impl fmt::Display for ObjectUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.list {
-            List::Media => write!(f, "{}/{}", self.track, self.object),
-            List::IFrames => self.object.fmt(f),
+            List::Media => write!(f, "{}/{}{}", self.track, self.object, self.query),
+            List::IFrames => write!(f, "{}{}", self.object, self.query),
         }
     }
 }
 
 /// Text of an encoder between quotes: without the characters that a
-/// quoted-string cannot hold (section 4.2).
+/// quoted-string cannot hold (section 4.2), and without the brace that would
+/// begin a variable (section 4.3).
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
         f.write_char('"')?;
-        for c in self.0.chars().filter(|c| *c != '"' && !c.is_control()) {
+        for c in self
+            .0
+            .chars()
+            .filter(|c| !matches!(c, '"' | '{') && !c.is_control())
+        {
             f.write_char(c)?;
         }
         f.write_char('"')
@@ -57,6 +95,7 @@ mod tests {
             Quoted("de\"\r\n#EXT-X-ENDLIST\u{7f}").to_string(),
             "\"de#EXT-X-ENDLIST\""
         );
+        assert_eq!(Quoted("{$x}").to_string(), "\"$x}\"");
     }
 
     #[test]
@@ -66,6 +105,7 @@ mod tests {
                 track: "v1",
                 list: List::Media,
                 object,
+                query: Query(None),
             }
             .to_string()
         };
@@ -91,6 +131,11 @@ mod tests {
             }),
             "v1/e7-p428.m4s"
         );
-        assert_eq!(PlaylistUri("v1").to_string(), "v1.m3u8");
+        let playlist = |query| {
+            let (track, query) = ("v1", Query(query));
+            PlaylistUri { track, query }.to_string()
+        };
+        assert_eq!(playlist(None), "v1.m3u8");
+        assert_eq!(playlist(Some("t={$t}")), "v1.m3u8?t={$t}");
     }
 }

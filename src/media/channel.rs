@@ -6,8 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::media::cmaf::{Kind, TrackHeader};
+use crate::media::cmaf::{Kind, Roles, TrackHeader};
 use crate::media::policy::PartAddressing;
+use crate::media::presentation::{Presentation, TrackWords};
 use crate::media::window::{HeaderObject, Segment, Window};
 
 /// How a channel is doing.
@@ -72,6 +73,9 @@ pub struct TrackInfo {
     pub header: TrackHeader,
     /// Frames a second in thousandths, from the first media of a video track.
     pub frame_rate: Option<u32>,
+    /// Whether it comes in parts, in a channel that has any; text may come in
+    /// whole segments beside them.
+    pub in_parts: bool,
 }
 
 /// Index of a track in [`Channel::tracks`]; tracks are never removed.
@@ -83,12 +87,28 @@ pub struct TrackIndex(pub u16);
 pub struct Track {
     /// Name and first header.
     pub info: Arc<TrackInfo>,
+    /// What the operator says of it.
+    pub words: TrackWords,
     /// Its media.
     pub window: Window,
-    /// Measured over the listed window: largest segment, bits a second.
+    /// Bits a second that its segments keep to, give or take a quarter; zero
+    /// before the first whole one.
     pub peak_bps: u64,
-    /// Measured over all media so far: bits a second.
+    /// Bits a second over an hour, give or take a tenth.
     pub average_bps: u64,
+}
+
+impl Track {
+    /// BCP 47, as the operator says, else as its header does.
+    pub fn language(&self) -> Option<&str> {
+        let own = self.info.header.language.as_deref();
+        self.words.language.as_deref().or(own)
+    }
+
+    /// What it is for, as the operator says, else as its header does.
+    pub fn roles(&self) -> Roles {
+        self.words.roles.unwrap_or(self.info.header.roles)
+    }
 }
 
 /// One step of a channel; see [`Channel::apply`].
@@ -140,13 +160,13 @@ pub enum Change {
         /// Which track.
         track: TrackIndex,
     },
-    /// Bit rates were measured anew.
+    /// Other bit rates are published from now on.
     Rates {
         /// Which track.
         track: TrackIndex,
-        /// Largest segment, bits a second.
+        /// As in [`Track::peak_bps`].
         peak_bps: u64,
-        /// Over all media so far, bits a second.
+        /// As in [`Track::average_bps`].
         average_bps: u64,
     },
 }
@@ -159,6 +179,8 @@ pub struct Channel {
     /// In the names of media objects: differs for every life of the channel, so
     /// that a name never gets other bytes.
     pub generation: Arc<str>,
+    /// What the operator says of it; the same for all of its life.
+    pub presentation: Arc<Presentation>,
     state: State,
     targets: Option<Targets>,
     tracks: Vec<Track>,
@@ -174,11 +196,25 @@ impl Channel {
         Self {
             name: name.into(),
             generation: generation.into(),
+            presentation: Arc::default(),
             state: State::Idle,
             targets: None,
             tracks: Vec::new(),
             seq: 0,
             presentation_version: 0,
+        }
+    }
+
+    /// The same with the operator's words; before its first change.
+    #[must_use]
+    pub fn presented(self, presentation: Arc<Presentation>) -> Self {
+        assert!(
+            self.seq == 0 && self.tracks.is_empty(),
+            "words come before tracks"
+        );
+        Self {
+            presentation,
+            ..self
         }
     }
 
@@ -255,8 +291,13 @@ impl Channel {
             }
             Change::Track(info) => {
                 self.tracks.push(Track {
+                    words: self.presentation.track(&info.name),
                     info: Arc::clone(info),
-                    window: Window::new(),
+                    window: if info.in_parts {
+                        Window::new()
+                    } else {
+                        Window::of_whole_segments()
+                    },
                     peak_bps: 0,
                     average_bps: 0,
                 });

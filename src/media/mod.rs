@@ -10,6 +10,7 @@ pub mod cmaf;
 pub mod fault;
 mod pace;
 pub mod policy;
+pub mod presentation;
 pub mod probe;
 pub mod publisher;
 mod rates;

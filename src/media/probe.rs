@@ -388,12 +388,7 @@ impl TrackReport {
     fn new(track: &TrackHeader) -> Self {
         Self {
             track_id: track.track_id,
-            kind: match track.kind {
-                Kind::Video => "video",
-                Kind::Audio => "audio",
-                Kind::Text => "text",
-                Kind::Metadata => "metadata",
-            },
+            kind: track.kind.as_str(),
             codec: track.codec.clone(),
             language: track.language.clone(),
             timescale: track.timescale.get(),

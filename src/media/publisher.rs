@@ -12,6 +12,7 @@ use crate::media::clock::{Clock, Grid};
 use crate::media::cmaf::{Kind, TrackChunk, TrackHeader};
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::{AfterEnd, Policy};
+use crate::media::presentation::Presentation;
 use crate::media::rates::Rates;
 use crate::media::targets::{self, Early, Priming};
 use crate::media::timeline::{self, Incoming, Output, Session, Still, Timeline};
@@ -68,7 +69,9 @@ pub struct Publisher {
     slots: Vec<Slot>,
     changes: Vec<Change>,
     window_limit_ms: u64,
-    first_ready: Option<Mono>,
+    /// Since when a track is ready, and whether one of sound or pictures is: text
+    /// alone says little of a channel.
+    ready_since: Option<(bool, Mono)>,
     last_media: Mono,
     /// The newest moment it was told of.
     now: Mono,
@@ -87,11 +90,20 @@ impl Publisher {
             slots: Vec::new(),
             changes: Vec::new(),
             window_limit_ms: u64::MAX,
-            first_ready: None,
+            ready_since: None,
             last_media: now.mono,
             now: now.mono,
             chunks: 0,
             parts: 0,
+        }
+    }
+
+    /// The same with the operator's words on the channel.
+    #[must_use]
+    pub fn presented(self, presentation: Arc<Presentation>) -> Self {
+        Self {
+            channel: self.channel.presented(presentation),
+            ..self
         }
     }
 
@@ -359,15 +371,8 @@ impl Publisher {
         if !waiting.contains(&true) {
             return;
         }
-        let first_ready = *self.first_ready.get_or_insert(now.mono);
-        let patience_ms = if self.slots.iter().any(Slot::is_under_way) {
-            UNDER_WAY_MS_MAX
-        } else {
-            self.policy.segment_ms
-        };
-        let grace_over = now.mono.ms_since(first_ready) >= patience_ms;
         let settled = self.channel.targets().copied();
-        if settled.is_none() && waiting.contains(&false) && !grace_over {
+        if settled.is_none() && !self.has_waited(now, waiting.contains(&false)) {
             return;
         }
         let targets = settled.unwrap_or_else(|| self.settle());
@@ -381,8 +386,28 @@ impl Publisher {
         }
     }
 
-    /// Settles targets and grid. The grid is that of the first video track, or
-    /// of the first track where there is no video.
+    /// Whether the tracks that are not ready, if there are any, were given their
+    /// time. Where only text is ready, others are expected.
+    fn has_waited(&mut self, now: Now, for_tracks: bool) -> bool {
+        let ready = |slot: &Slot| slot.is_ready() == Some(true);
+        let mut ready = self.slots.iter().filter(|slot| ready(slot));
+        let says_much = ready.any(|slot| !targets::is_text(&slot.header.track));
+        let since = match self.ready_since {
+            Some((said_much, since)) if said_much >= says_much => since,
+            _ => now.mono,
+        };
+        self.ready_since = Some((says_much, since));
+        let patience_ms = if !says_much || self.slots.iter().any(Slot::is_under_way) {
+            UNDER_WAY_MS_MAX
+        } else {
+            self.policy.segment_ms
+        };
+        let missing = for_tracks || !says_much;
+        !missing || now.mono.ms_since(since) >= patience_ms
+    }
+
+    /// Settles targets and grid. The grid is that of the first video track, of
+    /// the first other one where there is no video, and of text last.
     fn settle(&mut self) -> Targets {
         let begun = self.slots.iter().filter_map(|slot| match &slot.phase {
             Phase::Priming(seen) if seen.has_begun() => Some((&slot.header.track, seen)),
@@ -391,9 +416,7 @@ impl Publisher {
         let targets = targets::settle(&self.policy, begun.clone());
         let ready = begun.filter(|(_, seen)| seen.is_ready());
         let (header, seen) = ready
-            .clone()
-            .find(|(header, _)| header.kind == Kind::Video)
-            .or_else(|| ready.clone().next())
+            .min_by_key(|(header, _)| (header.kind != Kind::Video, targets::is_text(header)))
             .expect("a track is ready");
         let (now, first) = seen.first().expect("a ready track has media");
         let arrival = timeline::arrival(header.timescale, now, &first.chunk);
@@ -421,13 +444,19 @@ impl Publisher {
         };
         (slot.moved, slot.whole) = (self.now, self.now);
         let frame_rate = seen.frame_rate(&slot.header.track);
+        let fits = |part_us: &u32| seen.is_in_parts(&slot.header.track, *part_us);
+        let targets = Targets {
+            part_us: targets.part_us.filter(fits),
+            ..*targets
+        };
         let early = std::mem::take(&mut seen.early);
-        let timeline = Timeline::new(Arc::clone(&slot.header), targets, grid, segment_ms);
+        let timeline = Timeline::new(Arc::clone(&slot.header), &targets, grid, segment_ms);
         slot.phase = Phase::Live(index, Box::new(timeline));
         let info = TrackInfo {
             name: slot.name.clone(),
             header: slot.header.track.clone(),
             frame_rate,
+            in_parts: targets.part_us.is_some(),
         };
         self.emit(Change::Track(Arc::new(info)));
         for step in early {
@@ -476,14 +505,15 @@ impl Publisher {
 
     /// Measures the newest segment and moves the window.
     fn after_segment(&mut self, key: TrackKey, track: TrackIndex, segment: &Segment) {
-        if let Some((peak_bps, average_bps)) = self.slots[key.0].rates.note(segment) {
+        let targets = *self.channel.targets().expect("segments follow the targets");
+        let rates = &mut self.slots[key.0].rates;
+        if let Some(rates) = rates.note(segment, targets.segment_s) {
             self.emit(Change::Rates {
                 track,
-                peak_bps,
-                average_bps,
+                peak_bps: rates.peak_bps,
+                average_bps: rates.average_bps,
             });
         }
-        let targets = *self.channel.targets().expect("segments follow the targets");
         let window = &self.channel.track_at(track).window;
         let scale = segment.header.track.timescale;
         // Parts stay for as long again after their tags went, and a segment for
@@ -582,6 +612,8 @@ impl Slot {
     /// Whether its media has begun and shows no whole segment yet.
     fn is_under_way(&self) -> bool {
         match &self.phase {
+            // Nobody waits for text: it may be silent.
+            Phase::Priming(_) if targets::is_text(&self.header.track) => false,
             Phase::Priming(seen) => seen.has_begun() && !seen.is_ready(),
             Phase::Live(..) => false,
         }

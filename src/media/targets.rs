@@ -161,6 +161,12 @@ impl Priming {
         u32::try_from(rate).ok()
     }
 
+    /// Whether the track comes in parts of this length, if it is one whose
+    /// samples last.
+    pub(crate) fn is_in_parts(&self, header: &TrackHeader, part_us: u32) -> bool {
+        !is_text(header) || us(self.chunk_ticks_max, header) <= i64::from(part_us)
+    }
+
     /// Whether media has begun: it is worth waiting for the rest of a segment.
     pub(crate) fn has_begun(&self) -> bool {
         self.begins.is_some()
@@ -192,11 +198,20 @@ impl Priming {
     }
 }
 
-/// Settles the targets of a channel from its tracks.
+/// Whether samples of a track last as long as what they say: no chunk of it
+/// tells how an encoder segments, and none need be there at all.
+pub(crate) fn is_text(header: &TrackHeader) -> bool {
+    matches!(header.kind, Kind::Text | Kind::Metadata)
+}
+
+/// Settles the targets of a channel from its tracks; those of text have a say
+/// where there are no others.
 pub(crate) fn settle<'a>(
     policy: &Policy,
     tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)> + Clone,
 ) -> Targets {
+    let only_text = tracks.clone().all(|(header, _)| is_text(header));
+    let tracks = tracks.filter(move |(header, _)| only_text || !is_text(header));
     let segment_us = tracks
         .clone()
         .map(|(header, seen)| us(seen.segment_ticks(), header));

@@ -100,6 +100,8 @@ const RECENT_SEGMENTS: usize = 32;
 /// The readers' view of one track.
 #[derive(Clone, Debug)]
 pub struct Window {
+    /// Whether manifests list its parts.
+    lists_parts: bool,
     /// Whole segments, oldest first, without a hole in `msn`.
     segments: VecDeque<Arc<Segment>>,
     /// Segments at the front that manifests no longer list but that can still
@@ -131,6 +133,7 @@ impl Window {
     /// A window without media.
     pub fn new() -> Self {
         Self {
+            lists_parts: true,
             segments: VecDeque::new(),
             retired: 0,
             open: None,
@@ -141,6 +144,19 @@ impl Window {
             listed_ticks: 0,
             whole_bytes: 0,
         }
+    }
+
+    /// A window of a track that comes in whole segments.
+    pub fn of_whole_segments() -> Self {
+        Self {
+            lists_parts: false,
+            ..Self::new()
+        }
+    }
+
+    /// Whether manifests list parts of this track, where the channel has any.
+    pub fn lists_parts(&self) -> bool {
+        self.lists_parts
     }
 
     /// Whole segments that manifests list, oldest first.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use crate::ingest::upload::{Headers, Upload};
 use crate::media::channel::{Channel, State};
-use crate::media::policy::Policy;
 use crate::media::publisher::Publisher;
 use crate::shard::desk::Desk;
 use crate::shard::reader::Reader;
-use crate::shard::{ChannelReport, ExchangeId, Letter, ShardId, TrackReport};
+use crate::shard::{ChannelReport, ExchangeId, Letter, Settings, ShardId, TrackReport};
 use crate::time::{Mono, Now};
 
 /// See the module's head.
@@ -62,9 +61,10 @@ pub(super) enum Subscription {
 }
 
 impl Home {
-    pub(super) fn new(name: &str, generation: &str, policy: Policy, now: Now) -> Self {
+    pub(super) fn new(name: &str, generation: &str, settings: &Settings, now: Now) -> Self {
+        let publisher = Publisher::new(name, generation, settings.policy, now);
         Self {
-            publisher: Publisher::new(name, generation, policy, now),
+            publisher: publisher.presented(settings.presentations.of(name)),
             reader: Reader::new(),
             headers: Headers::new(),
             uploads: BTreeMap::new(),
@@ -122,9 +122,13 @@ impl Home {
         let complaints: BTreeMap<_, _> = self.publisher.complaints().collect();
         let tracks = channel.tracks().iter().map(|track| TrackReport {
             name: track.info.name.clone(),
+            kind: track.info.header.kind.as_str(),
             codec: track.info.header.codec.clone(),
+            language: track.language().map(str::to_owned),
+            roles: track.roles().iter().map(|role| role.to_string()).collect(),
             msn: track.window.last_whole().map(|segment| segment.msn),
             segments: track.window.listed().len() as u64,
+            peak_bps: track.peak_bps,
             average_bps: track.average_bps,
             complaint: complaints
                 .get(track.info.name.as_str())

@@ -87,13 +87,22 @@ pub struct ChannelReport {
 pub struct TrackReport {
     /// Its name.
     pub name: String,
+    /// Video, audio, text or metadata.
+    pub kind: &'static str,
     /// RFC 6381.
     pub codec: String,
+    /// BCP 47, where it is known.
+    pub language: Option<String>,
+    /// What it is for, where it is known.
+    pub roles: Vec<String>,
     /// Newest whole segment.
     pub msn: Option<u64>,
     /// Whole segments listed.
     pub segments: u64,
-    /// Bits a second, measured.
+    /// Bits a second that no stretch of a target duration exceeds by more than
+    /// a quarter, as published.
+    pub peak_bps: u64,
+    /// Bits a second over an hour, as published.
     pub average_bps: u64,
     /// The last thing the encoder did wrong, if anything.
     pub complaint: Option<String>,

@@ -1,6 +1,7 @@
 //! What a shard needs to know of the configuration, resolved and checked.
 
 use crate::media::policy::Policy;
+use crate::media::presentation::Presentations;
 
 /// See the module's head.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Settings {
     pub strict_part_limit: bool,
     /// What encoders must present; nobody is asked when absent.
     pub ingest_token: Option<String>,
+    /// What players are told of channels beside what their media says.
+    pub presentations: Presentations,
 }
 
 impl Default for Settings {
@@ -23,6 +26,7 @@ impl Default for Settings {
             memory_bytes: 4 << 30,
             strict_part_limit: false,
             ingest_token: None,
+            presentations: Presentations::default(),
         }
     }
 }

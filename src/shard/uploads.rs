@@ -253,7 +253,7 @@ impl Shard {
         }
         let home = self.homes.entry(Arc::clone(&key)).or_insert_with(|| {
             tracing::info!(channel = name, "channel opened");
-            Home::new(name, &generation(now), self.settings.policy, now)
+            Home::new(name, &generation(now), &self.settings, now)
         });
         if home.uploads.len() >= limits::CHANNEL_UPLOADS_MAX {
             let fault = Fault::new(Some(track), 0, FaultKind::Limit("uploads of one channel"));
@@ -391,7 +391,7 @@ impl Shard {
         let mut home = self.homes.remove(name).expect("it ended here");
         let over = Rc::new(delivery::no_channel_reply(name, now));
         home.reader.dismiss(&mut self.desk, &over);
-        let mut renewed = Home::new(name, &generation(now), self.settings.policy, now);
+        let mut renewed = Home::new(name, &generation(now), &self.settings, now);
         renewed.headers = upload::carry_over(&home.headers, &mut renewed.publisher);
         for running in home.uploads.values_mut() {
             running.upload.renew(&renewed.headers);

@@ -1,5 +1,8 @@
 //! Bytes of real encoders through a whole origin.
 
+use headwater::media::policy::Policy;
+use headwater::shard::Settings;
+
 use crate::shell::Process;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -60,6 +63,44 @@ fn segments_by_request() {
             &["video", "audio"],
         );
     }
+}
+
+#[test]
+fn text_in_whole_segments_beside_parts() {
+    let policy = Policy {
+        part_ms: Some(500),
+        ..Policy::default()
+    };
+    let settings = Settings {
+        policy,
+        ..Settings::default()
+    };
+    let mut process = Process::new(1, settings);
+    for name in ["0-init.mp4", "1.m4s", "2.m4s", "3.m4s", "4.m4s"] {
+        for kind in ["video", "wvtt", "stpp"] {
+            let target = match name {
+                "0-init.mp4" => format!("/ingest/c/{kind}/init.mp4"),
+                segment => format!("/ingest/c/{kind}/{segment}"),
+            };
+            let body = fixture(&format!("shaka-3.8.0/text-{kind}/{name}"));
+            let answer = process.upload(&target, &body).expect("answered");
+            assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        }
+        process.pass(2_000);
+    }
+    playlists(&mut process, "shaka-3.8.0-text", &["video", "wvtt", "stpp"]);
+    let list = process.get("/live/c/wvtt.m3u8").text();
+    let segments: Vec<_> = list.lines().filter(|line| line.ends_with(".m4s")).collect();
+    for (number, uri) in (1..).zip(&segments) {
+        let sent = fixture(&format!("shaka-3.8.0/text-wvtt/{number}.m4s"));
+        let served = process.get(&format!("/live/c/{uri}")).body;
+        let chunk = |body: &[u8]| {
+            let moof = body.windows(4).position(|name| name == b"moof");
+            body[moof.expect("a chunk")..].to_vec()
+        };
+        assert_eq!(chunk(&served), chunk(&sent), "{uri}");
+    }
+    assert_eq!(segments.len(), 4, "{list}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Several cores: the same bytes from each, whatever mail is lost.
 
 use headwater::http::request::{BodyLength, Method};
+use headwater::media::presentation::{Definition, Presentation, Presentations, TrackWords};
 use headwater::shard::{Letter, Settings, ShardId};
 
 use crate::shell::{Camera, Fields, Process, endless, stream, uris};
@@ -54,6 +55,64 @@ fn same(process: &mut Process, name: &str) {
             .collect();
         assert_eq!(told[0], told[1], "{target}");
         assert!(told[0].starts_with("#EXTM3U"), "{}", told[0]);
+    }
+}
+
+#[test]
+fn words_of_the_operator_are_said_by_every_core() {
+    let name = at_home();
+    let words = TrackWords {
+        score: Some(2.5),
+        language: Some("fr".into()),
+        ..TrackWords::default()
+    };
+    let presentation = Presentation {
+        definitions: vec![Definition::Query {
+            name: "token".into(),
+        }],
+        uri_query: Some("token={$token}".into()),
+        tracks: [("v".to_owned(), words)].into(),
+        ..Presentation::default()
+    };
+    let presentations = Presentations {
+        named: [(name.clone(), presentation.into())].into(),
+        ..Presentations::default()
+    };
+    let settings = Settings {
+        presentations,
+        ..Settings::default()
+    };
+    let mut process = Process::new(2, settings);
+    let mut camera = Camera::new();
+    let target = format!("/ingest/{name}/v.cmfv");
+    let upload = endless(&mut process, &target, &mut camera, 1_000);
+    let early = process.get_at(1, &format!("/live/{name}/v.m3u8"), Fields::default());
+    stream(&mut process, upload, &mut camera, 6_000);
+    assert_eq!(process.answer(early).expect("served").status, 200);
+    same(&mut process, &name);
+    let text = process
+        .get(&format!("/live/{name}/index.m3u8?token=x"))
+        .text();
+    assert!(
+        text.contains("#EXT-X-DEFINE:QUERYPARAM=\"token\"\n"),
+        "{text}"
+    );
+    assert!(text.contains(",SCORE=2.5,"), "{text}");
+    assert!(text.ends_with("\nv.m3u8?token={$token}\n"), "{text}");
+    let list = process.get(&format!("/live/{name}/v.m3u8?token=x")).text();
+    let segment = list
+        .lines()
+        .find(|line| line.contains("-s"))
+        .expect("a segment");
+    let uri = segment.replace("{$token}", "x");
+    assert_eq!(
+        process.get(&format!("/live/{name}/{uri}")).status,
+        200,
+        "{uri}"
+    );
+    let api = process.get(&format!("/api/v1/channels/{name}")).text();
+    for said in ["\"kind\":\"video\"", "\"language\":\"fr\"", "\"roles\":[]"] {
+        assert!(api.contains(said), "{said} in {api}");
     }
 }
 

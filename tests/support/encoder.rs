@@ -2,15 +2,15 @@
 // Not every test uses all of it.
 #![allow(dead_code)]
 
-use headwater::media::cmaf::{Event, Header, Parser, TrackChunk, resolve};
+use headwater::media::cmaf::{Event, Header, Kind, Parser, TrackChunk, resolve};
 
 /// A track to be announced.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     /// `track_ID`.
     pub(crate) id: u32,
-    /// Video, else audio.
-    pub(crate) video: bool,
+    /// avc1, Opus or wvtt.
+    pub(crate) kind: Kind,
     /// Ticks a second.
     pub(crate) timescale: u32,
     /// `media_time` of its edit list, if it has one.
@@ -24,7 +24,7 @@ impl Spec {
     pub(crate) fn video(timescale: u32) -> Self {
         Self {
             id: 1,
-            video: true,
+            kind: Kind::Video,
             timescale,
             edit: None,
             height: 360,
@@ -34,7 +34,15 @@ impl Spec {
     /// An audio track without an edit list.
     pub(crate) fn audio(timescale: u32) -> Self {
         Self {
-            video: false,
+            kind: Kind::Audio,
+            ..Self::video(timescale)
+        }
+    }
+
+    /// A track of WebVTT.
+    pub(crate) fn text(timescale: u32) -> Self {
+        Self {
+            kind: Kind::Text,
             ..Self::video(timescale)
         }
     }
@@ -61,7 +69,12 @@ impl Spec {
             boxed(b"edts", &[&edit])
         });
         let stsd = boxed(b"stsd", &[&words(&[0, 1]), &self.entry()]);
-        let handler = if self.video { b"vide" } else { b"soun" };
+        let handler = match self.kind {
+            Kind::Video => b"vide",
+            Kind::Audio => b"soun",
+            Kind::Text => b"text",
+            Kind::Metadata => b"meta",
+        };
         let mdia = boxed(
             b"mdia",
             &[
@@ -78,7 +91,11 @@ impl Spec {
     }
 
     fn entry(&self) -> Vec<u8> {
-        if self.video {
+        if matches!(self.kind, Kind::Text | Kind::Metadata) {
+            let config = boxed(b"vttC", &[b"WEBVTT"]);
+            return boxed(b"wvtt", &[&[0, 0, 0, 0, 0, 0, 0, 1], &config]);
+        }
+        if self.kind == Kind::Video {
             let mut fixed = vec![0; 78];
             fixed[24..26].copy_from_slice(&640u16.to_be_bytes());
             fixed[26..28].copy_from_slice(&self.height.to_be_bytes());

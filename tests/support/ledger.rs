@@ -17,6 +17,8 @@ pub(crate) struct Told {
     pub(crate) open: Option<Arc<Segment>>,
     /// The hinted part, and where it was to start.
     hint: Option<(u64, i64)>,
+    /// The track comes in parts, in a channel that has any.
+    in_parts: bool,
     /// The header that was announced.
     next_header: Option<u64>,
 }
@@ -71,7 +73,10 @@ impl Ledger {
                     self.check_targets(targets);
                     self.targets = Some(*targets);
                 }
-                Change::Track(_) => self.tracks.push(Told::default()),
+                Change::Track(info) => self.tracks.push(Told {
+                    in_parts: info.in_parts,
+                    ..Told::default()
+                }),
                 Change::Open {
                     track,
                     segment,
@@ -111,8 +116,12 @@ impl Ledger {
     }
 
     fn segment(&mut self, track: usize, segment: &Arc<Segment>, next_part: u64, whole: bool) {
-        let targets = self.targets.expect("targets come before media");
+        let channel = self.targets.expect("targets come before media");
         let told = &mut self.tracks[track];
+        let targets = Targets {
+            part_us: channel.part_us.filter(|_| told.in_parts),
+            ..channel
+        };
         let known = told.open.as_ref().map_or(0, |open| open.parts.len());
         if let Some(open) = &told.open {
             assert_eq!(open.msn, segment.msn, "one segment is open at a time");

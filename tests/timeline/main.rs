@@ -12,4 +12,5 @@ mod parts;
 mod script;
 mod segments;
 mod sources;
+mod text;
 mod window;

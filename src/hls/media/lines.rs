@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::hls::uri::{ObjectUri, PlaylistUri};
+use crate::hls::uri::{ObjectUri, PlaylistUri, Query};
+use crate::hls::variables;
 use crate::hls::{HORIZON_TARGETS, List, SKIP_TARGETS, is_listed};
 use crate::http::route::ObjectName;
 use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
@@ -20,6 +21,8 @@ pub(super) struct Scope<'a> {
     channel: &'a Channel,
     track: &'a Track,
     targets: &'a Targets,
+    /// The part target, of a list that has parts.
+    part_us: Option<u32>,
     timescale: u32,
     list: List,
 }
@@ -30,10 +33,12 @@ impl<'a> Scope<'a> {
             .targets()
             .expect("a channel that is served has settled targets");
         let timescale = track.info.header.timescale.get();
+        let in_parts = list == List::Media && track.window.lists_parts();
         Self {
             channel,
             track,
             targets,
+            part_us: targets.part_us.filter(|_| in_parts),
             timescale,
             list,
         }
@@ -43,13 +48,9 @@ impl<'a> Scope<'a> {
         self.channel.state() == State::Ended
     }
 
-    fn has_parts(&self) -> bool {
-        self.targets.part_us.is_some() && self.list == List::Media
-    }
-
     /// The open segment, where it is listed at all: by its parts.
     pub(super) fn open<'w>(&self, window: &'w Window) -> Option<&'w Arc<Segment>> {
-        window.open().filter(|_| self.has_parts())
+        window.open().filter(|_| self.part_us.is_some())
     }
 
     /// The oldest listed segment that still lists its parts: it ends less than
@@ -124,10 +125,14 @@ impl<'a> Scope<'a> {
     fn preamble(&self, version: u32, window: &Window) -> String {
         let mut out = String::with_capacity(512);
         let seconds = self.targets.segment_s;
+        let definitions = &self.channel.presentation.definitions;
+        let version = version.max(variables::version(definitions));
         push(
             &mut out,
-            format_args!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{seconds}\n"),
+            format_args!("#EXTM3U\n#EXT-X-VERSION:{version}\n"),
         );
+        variables::define(&mut out, definitions);
+        push(&mut out, format_args!("#EXT-X-TARGETDURATION:{seconds}\n"));
         out.push_str("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES");
         if let Some(part_us) = self.targets.part_us {
             let hold_back = Decimal(3 * u64::from(part_us).div_ceil(10));
@@ -141,7 +146,7 @@ impl<'a> Scope<'a> {
         if self.list == List::IFrames {
             out.push_str("#EXT-X-I-FRAMES-ONLY\n");
         }
-        if self.has_parts() {
+        if self.part_us.is_some() {
             let target = Decimal(self.part_target_units());
             push(
                 &mut out,
@@ -206,7 +211,7 @@ impl<'a> Scope<'a> {
             out,
             format_args!("#EXT-X-PROGRAM-DATE-TIME:{}\n", date.rfc3339()),
         );
-        if with_parts && self.has_parts() {
+        if with_parts && self.part_us.is_some() {
             let mut offset = 0;
             for part in &segment.parts {
                 self.part(out, segment.msn, part, offset);
@@ -251,8 +256,7 @@ impl<'a> Scope<'a> {
         if self.list == List::IFrames {
             return;
         }
-        let parts = self.has_parts();
-        if parts && window.edge().is_some() {
+        if self.part_us.is_some() && window.edge().is_some() {
             self.part_hint(out, window);
             let generation = &*self.channel.generation;
             if let Some(header) = window.next_header() {
@@ -266,7 +270,7 @@ impl<'a> Scope<'a> {
         }
         for (other, track) in self.channel.tracks().iter().enumerate() {
             if other != usize::from(index.0) && is_listed(track) {
-                report(out, track, parts);
+                self.report(out, track);
             }
         }
     }
@@ -305,6 +309,25 @@ impl<'a> Scope<'a> {
         })
     }
 
+    /// Says how far another track is (section 4.4.5.4).
+    fn report(&self, out: &mut String, track: &Track) {
+        let uri = PlaylistUri::new(self.channel, track);
+        if self.targets.part_us.is_some() && track.window.lists_parts() {
+            let Some(edge) = track.window.edge() else {
+                return;
+            };
+            let (msn, part) = (edge.msn, edge.part);
+            let report = format_args!("URI=\"{uri}\",LAST-MSN={msn},LAST-PART={part}\n");
+            push(out, format_args!("#EXT-X-RENDITION-REPORT:{report}"));
+        } else if let Some(whole) = track.window.last_whole() {
+            let msn = whole.msn;
+            push(
+                out,
+                format_args!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={msn}\n"),
+            );
+        }
+    }
+
     /// A duration on the printed grid, as the difference of its two ends. Sums
     /// of what is printed then equal what is printed of the sum, to the last
     /// digit; and because the part target lies on the grid, what does not
@@ -318,7 +341,7 @@ impl<'a> Scope<'a> {
     }
 
     fn part_target_units(&self) -> u64 {
-        u64::from(self.targets.part_us.unwrap_or_default()).div_ceil(10)
+        u64::from(self.part_us.unwrap_or_default()).div_ceil(10)
     }
 
     fn uri(&self, object: ObjectName<'a>) -> ObjectUri<'a> {
@@ -326,26 +349,8 @@ impl<'a> Scope<'a> {
             track: &self.track.info.name,
             list: self.list,
             object,
+            query: Query::of(self.channel),
         }
-    }
-}
-
-/// Says how far another track is (section 4.4.5.4).
-fn report(out: &mut String, track: &Track, parts: bool) {
-    let uri = PlaylistUri(&track.info.name);
-    if parts {
-        let Some(edge) = track.window.edge() else {
-            return;
-        };
-        let (msn, part) = (edge.msn, edge.part);
-        let report = format_args!("URI=\"{uri}\",LAST-MSN={msn},LAST-PART={part}\n");
-        push(out, format_args!("#EXT-X-RENDITION-REPORT:{report}"));
-    } else if let Some(whole) = track.window.last_whole() {
-        let msn = whole.msn;
-        push(
-            out,
-            format_args!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={msn}\n"),
-        );
     }
 }
 

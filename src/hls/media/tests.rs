@@ -13,6 +13,7 @@ use crate::hls::testing::{self, Facts, Script, golden, header};
 use crate::media::channel::State;
 use crate::media::cmaf::Kind;
 use crate::media::policy::PartAddressing;
+use crate::media::presentation::{Definition, Presentation};
 use crate::media::window::HeaderObject;
 use crate::time::{Wall, rescale_floor};
 
@@ -32,12 +33,10 @@ fn draw(script: &Script, name: &str) -> String {
 /// Compares what the foreign reader saw with the window itself.
 fn agree(script: &Script, name: &str, facts: &Facts) {
     let (window, targets) = (script.window(name), script.channel.targets().unwrap());
+    let part_us = targets.part_us.filter(|_| window.lists_parts());
     let listed: Vec<_> = window.listed().collect();
     assert_eq!(facts.target, u64::from(targets.segment_s));
-    assert_eq!(
-        facts.part_target,
-        targets.part_us.map(|us| f64::from(us) / 1e6)
-    );
+    assert_eq!(facts.part_target, part_us.map(|us| f64::from(us) / 1e6));
     assert_eq!(
         facts.part_hold_back,
         targets.part_us.map(|us| 3.0 * f64::from(us) / 1e6)
@@ -49,7 +48,7 @@ fn agree(script: &Script, name: &str, facts: &Facts) {
     }
     let scale = script.channel.track(name).unwrap().1.info.header.timescale;
     let close = |printed: f64, ticks: u64| (printed - scale.seconds(ticks as i64)).abs() < 2e-5;
-    let open = window.open().filter(|_| targets.part_us.is_some());
+    let open = window.open().filter(|_| part_us.is_some());
     let told = facts.segments.iter().chain(open.map(|_| &facts.open));
     for (told, segment) in told.zip(listed.iter().copied().chain(open)) {
         if open.is_none_or(|open| open.msn != segment.msn) {
@@ -89,7 +88,7 @@ fn agree(script: &Script, name: &str, facts: &Facts) {
         }
     };
     let hint = format!("{name}/e7-{hint}");
-    let hinted = !ended && targets.part_us.is_some() && window.edge().is_some();
+    let hinted = !ended && part_us.is_some() && window.edge().is_some();
     assert_eq!(facts.hints, if hinted { vec![hint] } else { vec![] });
     let map_hint = window.next_header().filter(|_| hinted);
     let map_hint = map_hint.map(|header| format!("{name}/e7-h{:016x}.mp4", header.id));
@@ -231,6 +230,64 @@ fn s4_4_3_8_server_control_is_the_same_in_all_playlists() {
     let want = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.50000,\
                 CAN-SKIP-UNTIL=12.00000";
     assert_eq!(["v1", "v2", "a1"].map(control), [want; 3]);
+    let script = with_text();
+    let control = |name| {
+        let text = draw(&script, name);
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("#EXT-X-SERVER-CONTROL"));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(control("t1"), control("v1"), "without parts too");
+}
+
+/// The reference state with text in whole segments, one behind.
+fn with_text() -> Script {
+    let mut text = header(Kind::Text, 1000, "wvtt");
+    text.language = Some("en".into());
+    let mut script = testing::reference_state()
+        .whole_segments()
+        .track("t1", text);
+    script.start_at("t1", 100, 200_000);
+    script.discontinuities_before("t1", 3);
+    (0..10).for_each(|_| script.segment("t1", &[2_000]));
+    script
+}
+
+#[test]
+fn s4_4_3_7_a_track_of_whole_segments_has_no_parts_beside_those_that_do() {
+    let script = with_text();
+    golden("reference_t1", &draw(&script, "t1"));
+    let reports = |name: &str, of: &str| {
+        let facts = Facts::read(&draw(&script, name));
+        let report = facts.reports.into_iter().find(|(uri, ..)| uri == of);
+        report.expect("every list reports of all others")
+    };
+    assert_eq!(reports("v1", "t1.m3u8"), ("t1.m3u8".into(), 109, None));
+    assert_eq!(reports("t1", "a1.m3u8"), ("a1.m3u8".into(), 110, Some(1)));
+}
+
+#[test]
+fn s4_4_2_3_variables_of_the_operator_are_defined_and_used() {
+    let presentation = Presentation {
+        definitions: vec![Definition::Query {
+            name: "token".into(),
+        }],
+        uri_query: Some("token={$token}".into()),
+        ..Presentation::default()
+    };
+    let mut script = Script::presented(2, Some(500_000), presentation)
+        .video("v1")
+        .audio("a1", "en");
+    for _ in 0..2 {
+        script.segment("v1", &[45_000; 4]);
+        script.segment("a1", &[24_000; 4]);
+    }
+    let version = MediaPlaylist::new(List::Media).render(&script.channel, script.index("v1"));
+    let text = String::from_utf8(version.plain(None).to_vec()).unwrap();
+    golden("variables", &text);
+    let uris = text.matches("URI=\"").count() + text.matches("\nv1/").count();
+    assert_eq!(text.matches("?token={$token}").count(), uris);
 }
 
 #[test]

@@ -5,8 +5,10 @@
 
 use std::fmt::Write as _;
 
+use super::colour;
+use super::sound::{self, Channels};
 use crate::media::bmff::{Child, Error, ErrorKind, FourCc, Reader};
-use crate::media::cmaf::Kind;
+use crate::media::cmaf::{Kind, Transfer};
 
 /// What the first sample entry of a track says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,6 +18,10 @@ pub(super) struct SampleEntry {
     pub(super) height: u32,
     pub(super) sample_rate: u32,
     pub(super) channels: u32,
+    pub(super) joint_objects: Option<u8>,
+    pub(super) transfer: Option<Transfer>,
+    /// Width and height of a pixel.
+    pub(super) aspect: Option<(u32, u32)>,
     pub(super) bitrate: Option<u32>,
     pub(super) encrypted: bool,
 }
@@ -27,6 +33,8 @@ struct Parts<'a> {
     config: Option<Child<'a>>,
     mime: Option<&'a [u8]>,
     bitrate: Option<u32>,
+    transfer: Option<Transfer>,
+    aspect: Option<(u32, u32)>,
 }
 
 impl SampleEntry {
@@ -71,9 +79,13 @@ impl SampleEntry {
             return Ok(out);
         }
         out.codec = codec_string(format, parts.config, entry.at)?;
-        if let Some(config) = parts.config.filter(|config| config.name == *b"dOps") {
-            out.channels = opus_channels(config.payload)?.into();
+        if let Some(config) = &parts.config {
+            out.transfer = parts.transfer.or_else(|| colour::of_config(config));
+            if let Some(channels) = channels(config)? {
+                (out.channels, out.joint_objects) = (channels.count, channels.joint_objects);
+            }
         }
+        out.aspect = parts.aspect;
         Ok(out)
     }
 }
@@ -82,7 +94,14 @@ impl<'a> Parts<'a> {
     fn visit(&mut self, child: Child<'a>) -> Result<(), Error> {
         let mut payload = child.payload;
         match &child.name.0 {
-            b"avcC" | b"hvcC" | b"av1C" | b"vpcC" | b"esds" | b"dOps" => self.config = Some(child),
+            b"avcC" | b"hvcC" | b"av1C" | b"vpcC" | b"esds" | b"dOps" | b"dac3" | b"dec3" => {
+                self.config = Some(child);
+            }
+            b"colr" => self.transfer = self.transfer.or_else(|| colour::of_colr(payload)),
+            b"pasp" => {
+                let aspect = (payload.u32()?, payload.u32()?);
+                self.aspect = Some(aspect).filter(|(width, height)| *width > 0 && *height > 0);
+            }
             b"mime" => {
                 payload.version_and_flags()?;
                 self.mime = Some(payload.c_string());
@@ -180,9 +199,38 @@ fn vp9(format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
     Ok(format!("{format}.{profile:02}.{level:02}.{depth:02}"))
 }
 
+/// What a configuration says of channels, if it is one of sound.
+fn channels(config: &Child<'_>) -> Result<Option<Channels>, Error> {
+    let payload = config.payload;
+    Ok(match &config.name.0 {
+        b"esds" => {
+            let (_, specific) = elementary_stream(payload)?;
+            specific
+                .and_then(sound::of_aac)
+                .and_then(|(_, channels)| channels)
+        }
+        b"dOps" => Some(sound::of_opus(payload)?),
+        b"dac3" => sound::of_ac3(payload),
+        b"dec3" => sound::of_eac3(payload),
+        _ => None,
+    })
+}
+
 /// RFC 6381 section 3.3: the object type indication in hexadecimal and, for
 /// MPEG-4 audio, the audio object type in decimal.
-fn mp4a(_format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
+fn mp4a(_format: FourCc, config: Reader<'_>) -> Result<String, Error> {
+    let (object_type, specific) = elementary_stream(config)?;
+    let Some(specific) = specific else {
+        return Ok(format!("mp4a.{object_type:02x}"));
+    };
+    let lies = || config.error(ErrorKind::Invalid("an audio configuration cut short"));
+    let (audio_object_type, _) = sound::of_aac(specific).ok_or_else(lies)?;
+    Ok(format!("mp4a.40.{audio_object_type}"))
+}
+
+/// The object type indication of an esds and, of MPEG-4 audio, its
+/// configuration.
+fn elementary_stream(mut config: Reader<'_>) -> Result<(u8, Option<&[u8]>), Error> {
     config.version_and_flags()?;
     let mut es = descriptor(&mut config, 0x03)?;
     es.u16()?; // ES_ID
@@ -201,15 +249,10 @@ fn mp4a(_format: FourCc, mut config: Reader<'_>) -> Result<String, Error> {
     let object_type = decoder.u8()?;
     decoder.take(12)?; // stream type, buffer size, bit rates
     if object_type != 0x40 {
-        return Ok(format!("mp4a.{object_type:02x}"));
+        return Ok((object_type, None));
     }
-    let mut specific = descriptor(&mut decoder, 0x05)?;
-    let first = specific.u8()?;
-    let audio_object_type = match first >> 3 {
-        31 => 32 + ((first & 0x07) << 3 | specific.u8()? >> 5),
-        plain => plain,
-    };
-    Ok(format!("mp4a.40.{audio_object_type}"))
+    let specific = descriptor(&mut decoder, 0x05)?;
+    Ok((object_type, Some(specific.rest())))
 }
 
 /// The content of the next descriptor, which must have this tag (ISO/IEC
@@ -233,12 +276,6 @@ fn descriptor<'a>(reader: &mut Reader<'a>, tag: u8) -> Result<Reader<'a>, Error>
     )))
 }
 
-/// Encapsulation of Opus in ISOBMFF section 4.3.2.
-fn opus_channels(mut config: Reader<'_>) -> Result<u8, Error> {
-    config.u8()?; // Version
-    config.u8()
-}
-
 /// The codecs parameter that a mime box gives, else IMSC1 text or image as the
 /// schema tells.
 fn timed_text(text: &[&[u8]], mime: Option<&[u8]>) -> String {
@@ -249,7 +286,11 @@ fn timed_text(text: &[&[u8]], mime: Option<&[u8]>) -> String {
         let codecs = codecs.trim_matches('"');
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
         if codecs.len() <= 64 && !codecs.is_empty() && codecs.chars().all(plain) {
-            return format!("stpp.{}", codecs.strip_prefix("stpp.").unwrap_or(codecs));
+            let codecs = codecs.strip_prefix("stpp.").unwrap_or(codecs);
+            return format!(
+                "stpp.ttml.{}",
+                codecs.strip_prefix("ttml.").unwrap_or(codecs)
+            );
         }
     }
     let names_images = |field: &&[u8]| field.windows(5).any(|word| word == b"image");
@@ -385,6 +426,46 @@ mod tests {
     }
 
     #[test]
+    fn sound_has_the_channels_of_its_configuration() {
+        let channels = |name, content: &[u8]| {
+            let entry = read(Kind::Audio, name, &[content]).unwrap();
+            (entry.channels, entry.joint_objects)
+        };
+        assert_eq!(channels(b"mp4a", &esds(0x40, &[0x11, 0xb0])), (6, None));
+        assert_eq!(
+            channels(b"mp4a", &esds(0x6b, &[])),
+            (2, None),
+            "as the entry says"
+        );
+        let dec3 = boxed(b"dec3", &[&[6, 0, 0x20, 0x0f, 0, 1, 16]]);
+        assert_eq!(channels(b"ec-3", &dec3), (6, Some(16)));
+        assert_eq!(
+            channels(b"ac-3", &boxed(b"dac3", &[&[0x10, 0x3d, 0xe0]])),
+            (6, None)
+        );
+        assert_eq!(channels(b"ac-3", &boxed(b"dac3", &[&[0x10]])), (2, None));
+    }
+
+    #[test]
+    fn iso_14496_12_section_12_1_5_colour_and_pixels() {
+        let config = boxed(b"avcC", &[&[1, 0x64, 0, 0x1f, 0xff, 0xe0]]);
+        let entry = |extra: &[u8]| read(Kind::Video, b"avc1", &[&config, extra]).unwrap();
+        let colr =
+            |form: &[u8; 4], transfer| boxed(b"colr", &[form, &[0, 9, 0, transfer, 0, 9, 0]]);
+        assert_eq!(entry(&colr(b"nclx", 16)).transfer, Some(Transfer::Pq));
+        assert_eq!(entry(&colr(b"nclx", 18)).transfer, Some(Transfer::Hlg));
+        assert_eq!(entry(&colr(b"nclc", 1)).transfer, Some(Transfer::Sdr));
+        assert_eq!(entry(&colr(b"nclx", 2)).transfer, None, "unspecified");
+        assert_eq!(entry(&colr(b"prof", 16)).transfer, None);
+        assert_eq!(entry(&boxed(b"colr", &[b"nc"])).transfer, None);
+        let pasp = |v| boxed(b"pasp", &[&[0, 0, 0, 4, 0, 0, 0, v]]);
+        assert_eq!(
+            (entry(&pasp(3)).aspect, entry(&pasp(0)).aspect),
+            (Some((4, 3)), None)
+        );
+    }
+
+    #[test]
     fn other_audio_goes_by_the_name_of_its_entry() {
         let codec = |name| read(Kind::Audio, name, &[]).unwrap().codec;
         assert_eq!(codec(b"ac-3"), "ac-3");
@@ -414,7 +495,7 @@ mod tests {
         );
         assert_eq!(
             codec(Kind::Text, b"stpp", &[plain, &mime[..]].concat()),
-            "stpp.etd1"
+            "stpp.ttml.etd1"
         );
         assert_eq!(codec(Kind::Metadata, b"evte", b""), "evte");
         assert_eq!(codec(Kind::Metadata, b"urim", b"urn:x"), "urim");

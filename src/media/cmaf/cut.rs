@@ -28,15 +28,61 @@ pub fn cut(
         0 < at && at < chunk.samples.len(),
         "a cut lies between two samples"
     );
+    let (before, after) = chunk.samples.split_at(at);
+    divide(chunk, header, before, after, 0)
+}
+
+/// The chunk up to `ticks` after its start, and the chunk from there on. A
+/// sample that lasts across the cut stands in both: text may, because a sample
+/// of it says what is shown while it lasts (ISO/IEC 14496-30 sections 5 and 6).
+///
+/// Refused like [`cut`], and when that sample is large. Panics unless `0 < ticks
+/// < duration`.
+pub fn cut_text(
+    chunk: &TrackChunk,
+    header: &TrackHeader,
+    ticks: u64,
+) -> Result<(TrackChunk, TrackChunk), Error> {
+    assert!(0 < ticks && ticks < chunk.duration, "a cut lies inside");
+    let mut begins = 0;
+    let across = chunk.samples.iter().position(|sample| {
+        begins += u64::from(sample.duration);
+        begins > ticks
+    });
+    let at = across.expect("the samples last as long as the chunk");
+    let sample = chunk.samples[at];
+    begins -= u64::from(sample.duration);
+    if begins == ticks {
+        return cut(chunk, header, at);
+    }
+    if sample.size > limits::TEXT_SAMPLE_BYTES_MAX {
+        let kind = ErrorKind::Invalid("a sample of text too large to stand twice");
+        return Err(Error::new(chunk.at, kind));
+    }
+    let (mut before, mut after) = (chunk.samples[..=at].to_vec(), chunk.samples[at..].to_vec());
+    before[at].duration = (ticks - begins) as u32;
+    after[0].duration = sample.duration - before[at].duration;
+    divide(chunk, header, &before, &after, sample.size)
+}
+
+/// Writes both halves; the last `shared` bytes of the first are the first ones
+/// of the second too.
+fn divide(
+    chunk: &TrackChunk,
+    header: &TrackHeader,
+    before: &[Sample],
+    after: &[Sample],
+    shared: u32,
+) -> Result<(TrackChunk, TrackChunk), Error> {
     let elsewhere = |mut error: Error| {
         error.at = error.at.saturating_add(chunk.at);
         error
     };
     let source = parse(chunk).map_err(elsewhere)?;
     let media = media_of(&source, header).map_err(elsewhere)?;
-    let (before, after) = chunk.samples.split_at(at);
     let bytes: u64 = before.iter().map(|sample| u64::from(sample.size)).sum();
-    let (media_before, media_after) = split_ranges(&media, bytes as usize);
+    let (media_before, _) = split_ranges(&media, bytes as usize);
+    let (_, media_after) = split_ranges(&media, (bytes - u64::from(shared)) as usize);
 
     let prefix = &source.bytes[..source.prefix_len];
     let (duration, presentation_shift) = extent(before);
@@ -150,6 +196,45 @@ mod tests {
         video_chunk, words,
     };
     use crate::media::cmaf::{Header, resolve};
+
+    #[test]
+    fn iso_14496_30_a_sample_of_text_that_lasts_stands_in_both_halves() {
+        let header = video();
+        let source = chunk(&video_chunk(9000, &[4, 2, 3]));
+        let source = resolve(&source, &header).unwrap().remove(0).1;
+        let whole = &source.samples;
+        let (first, second) = cut_text(&source, &header.tracks[0], 4000).unwrap();
+        assert_eq!((first.duration, second.duration), (4000, 5000));
+        assert_eq!(second.decode_time, 13_000);
+        let media = |half: &TrackChunk| half.bytes[half.bytes.len() - 5..].to_vec();
+        assert_eq!(media(&second), [4, 5, 6, 7, 8]);
+        assert!(first.bytes.ends_with(&[0, 1, 2, 3, 4, 5]));
+        for half in [&first, &second] {
+            let again = resolve(&chunk(&half.bytes), &header).unwrap().remove(0).1;
+            assert_eq!(
+                (again.duration, &again.samples),
+                (half.duration, &half.samples)
+            );
+        }
+        let (before, _) = cut_text(&source, &header.tracks[0], 3000).unwrap();
+        assert_eq!(
+            before.samples,
+            whole[..1],
+            "between two samples nothing is doubled"
+        );
+    }
+
+    #[test]
+    fn a_large_sample_of_text_is_not_doubled() {
+        let header = video();
+        let cut = |size: u32| {
+            let source = chunk(&video_chunk(0, &[size]));
+            let source = resolve(&source, &header).unwrap().remove(0).1;
+            cut_text(&source, &header.tracks[0], 1).is_ok()
+        };
+        assert!(cut(limits::TEXT_SAMPLE_BYTES_MAX));
+        assert!(!cut(limits::TEXT_SAMPLE_BYTES_MAX + 1));
+    }
 
     fn video() -> Header {
         header(&header_bytes(&[TrakBytes::video(1)]))

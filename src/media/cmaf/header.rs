@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::codec::SampleEntry;
 use super::write;
-use super::{Header, Kind, SampleDefaults, TrackHeader};
+use super::{Header, Kind, Roles, SampleDefaults, TrackHeader};
 use crate::limits;
 use crate::media::bmff::{Child, Error, ErrorKind, FourCc, Reader};
 use crate::time::{Timescale, rescale_nearest};
@@ -74,6 +74,9 @@ struct Trak {
     timescale: Timescale,
     language: Option<String>,
     edits: Edits,
+    roles: Roles,
+    /// Width and height of tkhd.
+    size: (u32, u32),
     entry: SampleEntry,
 }
 
@@ -99,10 +102,15 @@ impl Trak {
     fn read(trak: &Child<'_>) -> Result<Self, Error> {
         let mut track_id = None;
         let mut edits = Edits::default();
+        let (mut size, mut roles) = ((0, 0), Roles::default());
         let mut media = None;
         trak.payload.each(|child| {
             match &child.name.0 {
-                b"tkhd" => track_id = Some(timed_header(child.payload)?.1),
+                b"tkhd" => {
+                    let (rest, id) = timed_header(child.payload)?;
+                    (track_id, size) = (Some(id), picture_size(rest));
+                }
+                b"udta" => roles = Roles::read(child.payload)?,
                 b"edts" => child.payload.each(|child| {
                     if child.name == *b"elst" {
                         edits = read_elst(child.payload)?;
@@ -142,8 +150,25 @@ impl Trak {
             timescale,
             language,
             edits,
+            roles,
+            size,
             entry,
         })
+    }
+
+    /// Width and height to show video with.
+    fn display(&self) -> (u32, u32) {
+        let coded = (self.entry.width, self.entry.height);
+        if self.kind != Kind::Video {
+            (0, 0)
+        } else if self.size.0 > 0 && self.size.1 > 0 {
+            self.size
+        } else if let Some((width, height)) = self.entry.aspect {
+            let wide = u64::from(coded.0) * u64::from(width) / u64::from(height);
+            (u32::try_from(wide).unwrap_or(coded.0), coded.1)
+        } else {
+            coded
+        }
     }
 
     fn finish(
@@ -159,6 +184,7 @@ impl Trak {
             let kind = ErrorKind::Invalid("an edit list that shifts beyond reason");
             return Err(Error::new(self.at, kind).inside(FourCc(*b"trak")));
         }
+        let display = self.display();
         Ok(TrackHeader {
             track_id: self.track_id,
             kind: self.kind,
@@ -167,8 +193,12 @@ impl Trak {
             language: self.language,
             width: self.entry.width,
             height: self.entry.height,
+            display,
+            transfer: self.entry.transfer,
             sample_rate: self.entry.sample_rate,
             channels: self.entry.channels,
+            joint_objects: self.entry.joint_objects,
+            roles: self.roles,
             bitrate: self.entry.bitrate,
             edit_shift_ticks,
             defaults,
@@ -227,18 +257,25 @@ fn timed_header(mut payload: Reader<'_>) -> Result<(Reader<'_>, u32), Error> {
     Ok((payload, field))
 }
 
+/// Width and height at the end of tkhd, whole pixels of 16.16; what can't be
+/// read is no size.
+fn picture_size(rest: Reader<'_>) -> (u32, u32) {
+    let Some((_, tail)) = rest.rest().split_last_chunk::<8>() else {
+        return (0, 0);
+    };
+    let [a, b, _, _, c, d, _, _] = *tail;
+    (
+        u16::from_be_bytes([a, b]).into(),
+        u16::from_be_bytes([c, d]).into(),
+    )
+}
+
 /// The language of mdhd, from after its timescale: three letters of five bits.
 fn read_language(mut rest: Reader<'_>, short: bool) -> Result<Option<String>, Error> {
     rest.u32_or_u64(u8::from(!short))?; // duration
     let packed = rest.u16()?;
     let letters = [10, 5, 0].map(|shift| (packed >> shift & 0x1f) as u8 + 0x60);
-    let short = SHORT_TAGS
-        .iter()
-        .find(|(long, _)| long.as_bytes() == letters);
-    Ok(short.map_or_else(
-        || language_tag(&letters),
-        |(_, short)| Some((*short).to_owned()),
-    ))
+    Ok(language_tag(&letters))
 }
 
 /// mdhd has the codes of ISO 639-2; BCP 47 wants the one of two letters where
@@ -263,7 +300,12 @@ fn language_tag(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let sound = (2..=35).contains(&text.len()) && text.chars().all(plain);
-    (sound && text != "und").then(|| text.to_owned())
+    let (first, rest) = text.split_at(text.find('-').unwrap_or(text.len()));
+    if !sound || first == "und" {
+        return None;
+    }
+    let short = SHORT_TAGS.iter().find(|(long, _)| *long == first);
+    Some(format!("{}{rest}", short.map_or(first, |(_, short)| short)))
 }
 
 fn kind_of(handler: FourCc) -> Option<Kind> {
@@ -399,6 +441,7 @@ fn mask_dates(masked: &mut [u8], boxes: Reader<'_>, containers: &[&[u8; 4]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::cmaf::Role;
     use crate::media::cmaf::testing::{TrakBytes, boxed, events, header, header_bytes};
 
     fn failure(traks: &[TrakBytes]) -> String {
@@ -479,6 +522,39 @@ mod tests {
             language(*b"eng", Some(b"no tag\"\0")).as_deref(),
             Some("en")
         );
+        assert_eq!(
+            language(*b"und", Some(b"fre-CA\0")).as_deref(),
+            Some("fr-CA")
+        );
+        assert_eq!(language(*b"swe", Some(b"und\0")).as_deref(), Some("sv"));
+    }
+
+    #[test]
+    fn pictures_are_shown_as_tkhd_or_their_pixels_say() {
+        let display = |size: (u16, u16), aspect: Option<[u8; 2]>| {
+            let mut trak = TrakBytes::video(1);
+            trak.size = size;
+            if let Some([wide, high]) = aspect {
+                let pasp = boxed(b"pasp", &[&[0, 0, 0, wide, 0, 0, 0, high]]);
+                trak.add_to_entry(&pasp);
+            }
+            header(&header_bytes(&[trak])).tracks.remove(0).display
+        };
+        assert_eq!(display((0, 0), None), (640, 360));
+        assert_eq!(display((854, 480), Some([4, 3])), (854, 480));
+        assert_eq!(display((0, 0), Some([4, 3])), (853, 360));
+    }
+
+    #[test]
+    fn iso_14496_12_section_8_10_4_kind_boxes_are_read_from_udta() {
+        let mut trak = TrakBytes::audio(1);
+        let kind = boxed(
+            b"kind",
+            &[&[0; 4], b"urn:mpeg:dash:role:2011\0commentary\0"],
+        );
+        trak.extra = boxed(b"udta", &[&boxed(b"name", &[b"x"]), &kind]);
+        let roles = header(&header_bytes(&[trak])).tracks.remove(0).roles;
+        assert_eq!(roles, [Role::Commentary].into_iter().collect());
     }
 
     #[test]

@@ -16,18 +16,22 @@ use crate::media::bmff::FourCc;
 use crate::time::{Timescale, Wall};
 
 mod codec;
+mod colour;
 mod cut;
 mod header;
 mod moof;
 mod parser;
 mod resolve;
+mod role;
+mod sound;
 #[cfg(test)]
 mod testing;
 mod write;
 
-pub use cut::cut;
+pub use cut::{cut, cut_text};
 pub use parser::Parser;
 pub use resolve::resolve;
+pub use role::{Role, Roles};
 
 /// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +44,30 @@ pub enum Kind {
     Text,
     /// Handler `meta`.
     Metadata,
+}
+
+impl Kind {
+    /// As reports say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Text => "text",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
+/// How light becomes a signal (ISO/IEC 23091-2): what tells high dynamic range
+/// from the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transfer {
+    /// Standard dynamic range, by whichever curve.
+    Sdr,
+    /// Hybrid log-gamma.
+    Hlg,
+    /// Perceptual quantizer.
+    Pq,
 }
 
 /// A CMAF header (ftyp and moov) with everything that was learned from it.
@@ -68,10 +96,20 @@ pub struct TrackHeader {
     pub width: u32,
     /// Luma lines, from the sample entry; video only.
     pub height: u32,
+    /// Width and height to show it with, in square pixels: from tkhd, else from
+    /// the sample entry and its pixel aspect; video only.
+    pub display: (u32, u32),
+    /// From colr or the decoder configuration, where either says it.
+    pub transfer: Option<Transfer>,
     /// Samples a second, audio only.
     pub sample_rate: u32,
-    /// Channels, audio only.
+    /// Channels from the decoder configuration, else from the sample entry;
+    /// audio only.
     pub channels: u32,
+    /// Objects of joint object coding beside the channels (Dolby Atmos).
+    pub joint_objects: Option<u8>,
+    /// From the kind boxes of udta.
+    pub roles: Roles,
     /// `btrt` average or maximum bit rate, where present.
     pub bitrate: Option<u32>,
     /// What the edit list subtracts from composition time, in ticks: the

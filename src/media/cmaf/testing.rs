@@ -29,6 +29,10 @@ pub(super) struct TrakBytes {
     pub(super) language: [u8; 3],
     /// Boxes of mdia besides those that must be there.
     pub(super) media_extra: Vec<u8>,
+    /// Boxes of trak besides those that must be there.
+    pub(super) extra: Vec<u8>,
+    /// Width and height in tkhd.
+    pub(super) size: (u16, u16),
     pub(super) entry: Vec<u8>,
     /// Duration, size, flags.
     pub(super) trex: [u32; 3],
@@ -47,6 +51,8 @@ impl TrakBytes {
             edits: vec![],
             language: *b"und",
             media_extra: vec![],
+            extra: vec![],
+            size: (0, 0),
             entry: boxed(
                 b"avc1",
                 &[
@@ -93,8 +99,20 @@ impl TrakBytes {
                 &boxed(b"minf", &[&boxed(b"stbl", &[&stsd])]),
             ],
         );
-        let tkhd = boxed(b"tkhd", &[&words(&[3, self.created, 0, self.id]), &[0; 68]]);
-        boxed(b"trak", &[&tkhd, &boxed(b"edts", &[&elst]), &mdia])
+        let size = [self.size.0, self.size.1].map(|pixels| u32::from(pixels) << 16);
+        let tkhd = words(&[3, self.created, 0, self.id]);
+        let tkhd = boxed(b"tkhd", &[&tkhd, &[0; 60], &words(&size)]);
+        boxed(
+            b"trak",
+            &[&tkhd, &boxed(b"edts", &[&elst]), &mdia, &self.extra],
+        )
+    }
+
+    /// Puts a box at the end of the sample entry.
+    pub(super) fn add_to_entry(&mut self, extra: &[u8]) {
+        self.entry.extend_from_slice(extra);
+        let len = self.entry.len() as u32;
+        self.entry[..4].copy_from_slice(&len.to_be_bytes());
     }
 }
 

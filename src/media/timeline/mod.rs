@@ -12,6 +12,7 @@ mod segmenter;
 
 use std::sync::Arc;
 
+use crate::limits;
 use crate::media::channel::{Change, Targets, TrackIndex};
 use crate::media::clock::{Arrival, Clock, Era, Grid, produced_wall};
 use crate::media::cmaf::{self, Kind, TrackChunk};
@@ -166,7 +167,7 @@ impl Timeline {
             None => clock.era(&arrival),
         };
         let start = self.place(era, incoming.chunk.decode_time);
-        match self.lie(now, start, &incoming) {
+        match self.lie(now, start, published_end, &incoming) {
             Lie::Next => self.follow(clock, era, start),
             Lie::Ignored(how) => return Ok(how),
             Lie::Across(sample) => {
@@ -187,7 +188,7 @@ impl Timeline {
                 self.break_into(era, out);
                 self.entering = Some(incoming.session);
                 let start = self.place(era, incoming.chunk.decode_time);
-                if let Lie::Ignored(how) = self.lie(now, start, &incoming) {
+                if let Lie::Ignored(how) = self.lie(now, start, published_end, &incoming) {
                     return Ok(how);
                 }
             }
@@ -330,7 +331,7 @@ impl Timeline {
         }
     }
 
-    fn lie(&mut self, now: Now, start: i64, incoming: &Incoming) -> Lie {
+    fn lie(&mut self, now: Now, start: i64, published_end: Micros, incoming: &Incoming) -> Lie {
         let Some(end) = self.end else {
             return Lie::Next;
         };
@@ -357,7 +358,7 @@ impl Timeline {
         let silent = now.mono.ms_since(self.last_accepted) >= SOURCE_SILENT_MS;
         let confirmed = self.refused_end == Some(incoming.chunk.decode_time);
         if start > end {
-            return match by_ms <= GAP_MS_MAX {
+            return match by_ms <= GAP_MS_MAX || self.was_silent(start, by_ms, published_end) {
                 // The source at work will bring what is missing.
                 true if other && !silent => Lie::Ignored(Accepted::Standby),
                 true => Lie::Next,
@@ -386,6 +387,15 @@ impl Timeline {
             return Lie::Ignored(Accepted::Duplicate);
         }
         Lie::Refused(FaultKind::TimeBack { by_ms })
+    }
+
+    /// Whether text goes on at the live edge behind a long hole: it says nothing
+    /// of the clock, since nobody may have spoken.
+    fn was_silent(&self, start: i64, by_ms: u64, published_end: Micros) -> bool {
+        let off_edge = self.scale().micros(start).0.abs_diff(published_end.0) / 1000;
+        self.header.track.kind == Kind::Text
+            && by_ms <= limits::TEXT_GAP_MS_MAX
+            && off_edge <= GAP_MS_MAX
     }
 
     /// Whether a step from `end` to `start` is rounding, not a hole: less than

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::media::bmff::Error;
-use crate::media::cmaf::{self, TrackChunk, TrackHeader};
+use crate::media::cmaf::{self, Kind, TrackChunk, TrackHeader};
 use crate::media::rope::Rope;
 use crate::media::window::Part;
 use crate::time::{Timescale, rescale_floor};
@@ -28,9 +28,12 @@ impl Placed {
         self.start + self.chunk.duration as i64
     }
 
-    /// Cuts it before sample `at`.
-    pub(super) fn cut(&self, header: &TrackHeader, at: usize) -> Result<(Self, Self), Error> {
-        let (head, tail) = cmaf::cut(&self.chunk, header, at)?;
+    /// Cuts it.
+    pub(super) fn cut(&self, header: &TrackHeader, at: Cut) -> Result<(Self, Self), Error> {
+        let (head, tail) = match at {
+            Cut::Before(sample) => cmaf::cut(&self.chunk, header, sample)?,
+            Cut::After(ticks) => cmaf::cut_text(&self.chunk, header, ticks)?,
+        };
         let tail = Self {
             start: self.start + head.duration as i64,
             chunk: tail,
@@ -43,6 +46,15 @@ impl Placed {
             tail,
         ))
     }
+}
+
+/// Where a chunk is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Before the sample of this index.
+    Before(usize),
+    /// After so many ticks, in the middle of a sample of text if need be.
+    After(u64),
 }
 
 /// The part under way.
@@ -226,13 +238,20 @@ impl PartBuilder {
         target: u64,
     ) -> Result<(Placed, Placed), String> {
         let room = target - self.ticks;
+        if header.kind == Kind::Text && room > 0 {
+            let halves = chunk.cut(header, Cut::After(room));
+            return halves.map_err(|error| error.to_string());
+        }
         let mut ticks = 0u64;
         let crossing = chunk.chunk.samples.iter().position(|sample| {
             ticks += u64::from(sample.duration);
             ticks > room
         });
         match crossing {
-            Some(at) if at > 0 => chunk.cut(header, at).map_err(|error| error.to_string()),
+            Some(at) if at > 0 => {
+                let halves = chunk.cut(header, Cut::Before(at));
+                halves.map_err(|error| error.to_string())
+            }
             _ => Err(format!(
                 "a sample of {} ticks is longer than the rest of its part, {room}",
                 chunk

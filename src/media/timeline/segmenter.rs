@@ -10,7 +10,7 @@ use crate::media::channel::{Change, Targets};
 use crate::media::clock::{Clock, Grid};
 use crate::media::cmaf::{Kind, TrackHeader};
 use crate::media::timeline::Output;
-use crate::media::timeline::parts::{PartBuilder, Placed};
+use crate::media::timeline::parts::{Cut, PartBuilder, Placed};
 use crate::media::window::{HeaderObject, Part, Segment};
 use crate::time::{Timescale, rescale_floor};
 
@@ -230,10 +230,13 @@ impl Segmenter {
         }
     }
 
-    /// Index of the sample inside `chunk` at which a new segment begins: a sync
-    /// sample where one is due, for encoders whose chunks run across their
-    /// keyframes, or the one that would make the segment too long.
-    fn inner_cut(&self, chunk: &Placed, explicit: Option<bool>) -> Option<usize> {
+    /// Where inside `chunk` a new segment begins: at a sync sample where one is
+    /// due, for encoders whose chunks run across their keyframes, or at the one
+    /// that would make the segment too long. Text is cut on the grid.
+    fn inner_cut(&self, chunk: &Placed, explicit: Option<bool>) -> Option<Cut> {
+        if self.kind == Kind::Text {
+            return self.text_cut(chunk);
+        }
         let at_sync = explicit.is_none() && self.kind == Kind::Video;
         let begins = self
             .open
@@ -246,11 +249,29 @@ impl Segmenter {
             let is_due = at_sync && sample.is_sync() && at - begins >= due;
             length += i64::from(sample.duration);
             if index > 0 && (is_due || length > self.longest()) {
-                return Some(index);
+                return Some(Cut::Before(index));
             }
             at += i64::from(sample.duration);
         }
         None
+    }
+
+    /// The line of the grid at which text that lasts too long is cut; no sliver
+    /// is left behind it.
+    fn text_cut(&self, chunk: &Placed) -> Option<Cut> {
+        let lasts = chunk.chunk.duration as i64;
+        if self.media_ticks() + lasts <= self.longest() {
+            return None;
+        }
+        let room = self.longest() - self.media_ticks();
+        let line = self.grid.next_line(chunk.start, self.scale) - chunk.start;
+        let at = if lasts - line < line / SHORTER_BY {
+            lasts / 2
+        } else {
+            line
+        };
+        let at = at.min(room).max(1);
+        (at < lasts).then_some(Cut::After(at as u64))
     }
 
     fn line(&self, open: &Segment) -> i64 {

@@ -17,7 +17,7 @@ use crate::http::conditional;
 use crate::http::range::Span;
 use crate::http::reply::{Reply, ReplyBuilder};
 use crate::http::route::ObjectName;
-use crate::media::channel::{Channel, State, TrackIndex};
+use crate::media::channel::{Channel, TrackIndex};
 use crate::media::rope::Rope;
 use crate::media::window::{Segment, Window};
 use crate::shard::ExchangeId;

@@ -6,7 +6,7 @@ use headwater::hls::List;
 use headwater::hls::media::MediaPlaylist;
 use headwater::hls::reload::{self, Decision, Directives, PartDecision};
 use headwater::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
-use headwater::media::cmaf::{Kind, SampleDefaults, TrackHeader};
+use headwater::media::cmaf::{Kind, Roles, SampleDefaults, TrackHeader};
 use headwater::media::policy::PartAddressing;
 use headwater::media::rope::Rope;
 use headwater::media::window::{HeaderObject, Part, Segment};
@@ -74,6 +74,7 @@ fn channel(whole: u64, open: u8, part_10ms: u8, ended: bool) -> Channel {
         name: "v".into(),
         header: header.track.clone(),
         frame_rate: None,
+        in_parts: true,
     };
     let mut changes = vec![Change::Targets(targets), Change::Track(Arc::new(info))];
     let header = Arc::new(header);
@@ -138,8 +139,12 @@ fn header() -> TrackHeader {
         language: None,
         width: 1280,
         height: 720,
+        display: (0, 0),
+        transfer: None,
         sample_rate: 0,
         channels: 0,
+        joint_objects: None,
+        roles: Roles::default(),
         bitrate: None,
         edit_shift_ticks: 0,
         defaults: SampleDefaults::default(),

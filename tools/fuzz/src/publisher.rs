@@ -1,7 +1,7 @@
 //! The writer of a channel under anything that encoders may send, in any order
 //! and at any time.
 
-use headwater::media::cmaf::Header;
+use headwater::media::cmaf::{Header, Kind};
 use headwater::media::policy::Policy;
 use headwater::media::publisher::{Manner, Publisher, TrackKey};
 use headwater::time::{Mono, Now, Wall};
@@ -9,8 +9,8 @@ use headwater::time::{Mono, Now, Wall};
 use crate::encoder::{Fragment, Frame, Spec};
 use crate::ledger::Ledger;
 
-/// Changes that one input may make: a gap of a minute, and what it drops.
-const CHANGES_MAX: usize = 2_000;
+/// Changes that one input may make: an hour of gaps in text, and what they drop.
+const CHANGES_MAX: usize = 20_000;
 const TIMESCALES: [u32; 8] = [
     90_000,
     48_000,
@@ -130,7 +130,11 @@ impl World {
     fn announce(&mut self, track: u8, a: u8, b: u8) {
         let spec = Spec {
             id: 1,
-            video: a & 1 == 0,
+            kind: match (a & 1, b % 8) {
+                (0, _) => Kind::Video,
+                (_, 7) => Kind::Text,
+                _ => Kind::Audio,
+            },
             timescale: TIMESCALES[usize::from(a >> 1) % 8],
             edit: (a & 0x80 != 0).then_some(i32::from(b) * 10),
             height: u16::from(b % 4) * 90,

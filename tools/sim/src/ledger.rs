@@ -25,6 +25,8 @@ pub struct Session {
     pub sample_ticks: u32,
     /// Ticks a second.
     pub timescale: u32,
+    /// A sample may come out as two that follow each other and share its time.
+    pub lasts: bool,
     /// Chunks by the number of their first sample.
     pub chunks: BTreeMap<u64, Sent>,
     /// Samples that may be missing, as half-open ranges.

@@ -114,7 +114,7 @@ pub struct ChannelPlan {
     pub start: Start,
     /// Cuts.
     pub grid: Grid,
-    /// Video first.
+    /// Video first, text last.
     pub tracks: Vec<TrackPlan>,
     /// Whether segments begin with a styp, or every chunk does.
     pub styp: Styp,
@@ -287,6 +287,9 @@ impl ChannelPlan {
         for number in 0..videos + audios {
             tracks.push(draw_track(number, videos, mode, &grid, layout, rng));
         }
+        if rng.percent(30) {
+            tracks.push(draw_text(tracks.len() as u32, mode, &grid, layout, rng));
+        }
         let quality = if healthy && rng.percent(50) {
             Quality::PERFECT
         } else {
@@ -386,6 +389,28 @@ fn draw_track(
         name,
         spec,
         payload: rng.pick(&[(24, 60), (40, 300), (24, 1500)]),
+    }
+}
+
+/// Text whose samples last a frame, a chunk or a segment.
+fn draw_text(number: u32, mode: Mode, grid: &Grid, layout: Layout, rng: &mut Prng) -> TrackPlan {
+    let chunk = match grid.segment_frames % grid.chunk_frames {
+        0 => grid.chunk_frames,
+        _ => 1,
+    };
+    let frames = rng.pick(&[1, chunk, chunk, grid.segment_frames]);
+    let spec = TrackSpec {
+        kind: Kind::Text,
+        track_id: if mode == Mode::Muxed { 1 + number } else { 1 },
+        timescale: grid.timescale as u32,
+        sample_ticks: (frames * grid.frame_ticks) as u32,
+        width: 0,
+        layout,
+    };
+    TrackPlan {
+        name: "text".to_owned(),
+        spec,
+        payload: (24, 300),
     }
 }
 

@@ -101,9 +101,10 @@ impl Bytes {
         let mut first = None;
         for chunk in &chunks {
             let late = self.fills && std::mem::take(&mut track.gap);
-            let stamp = track.chunk(ledger, fetched.body, chunk, late)?;
-            let sent = origin_of(ledger, stamp)?;
-            ticks += sent.sample_ticks * chunk.samples.len() as u64;
+            let (stamp, into) = track.chunk(ledger, fetched.body, chunk, late)?;
+            let mut sent = origin_of(ledger, stamp)?;
+            sent.decode_time += into;
+            ticks += sent.ticks_of(chunk);
             first.get_or_insert((stamp, sent));
         }
         let Some((stamp, sent)) = first else {
@@ -163,6 +164,18 @@ struct Origin {
     whole: Option<(u64, usize, u64)>,
     sample_ticks: u64,
     timescale: u32,
+    lasts: bool,
+}
+
+impl Origin {
+    /// How long a chunk of such samples lasts.
+    fn ticks_of(&self, chunk: &Chunk) -> u64 {
+        let own = chunk.samples.iter().map(|sample| match sample.duration {
+            Some(ticks) if self.lasts => u64::from(ticks),
+            _ => self.sample_ticks,
+        });
+        own.sum()
+    }
 }
 
 fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
@@ -183,19 +196,21 @@ fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
             .map(|(len, hash)| (sent.count, len, hash)),
         sample_ticks,
         timescale: session.timescale,
+        lasts: session.lasts,
     })
 }
 
 impl TrackModel {
-    /// Judges the next chunk; returns the stamp of its first sample.
-    /// Where a gap is listed before it, what was `late` is left out.
+    /// Judges the next chunk; returns the stamp of its first sample, and how far
+    /// into that sample it begins. Where a gap is listed before it, what was
+    /// `late` is left out.
     fn chunk(
         &mut self,
         ledger: &Ledger,
         body: &[u8],
         chunk: &Chunk,
         late: bool,
-    ) -> Result<Stamp, String> {
+    ) -> Result<(Stamp, u64), String> {
         let stamps: Result<Vec<Stamp>, String> = chunk
             .samples
             .iter()
@@ -207,6 +222,7 @@ impl TrackModel {
         // A chunk that was cut to fit a part has other boxes around its samples.
         if let Some((count, len, hash)) = origin.whole
             && count == stamps.len() as u64
+            && origin.ticks_of(chunk) == count * origin.sample_ticks
         {
             let own = &body[chunk.at..chunk.at + chunk.len];
             if (own.len(), fnv(FNV_START, own)) != (len, hash) {
@@ -216,7 +232,10 @@ impl TrackModel {
             }
         }
         let decode_time = origin.decode_time;
-        if chunk.decode_time != decode_time && chunk.decode_time != decode_time & 0xffff_ffff {
+        let into = chunk.decode_time.wrapping_sub(decode_time) & 0xffff_ffff;
+        let latest = if origin.lasts { origin.sample_ticks } else { 1 };
+        let wide = chunk.decode_time >> 32;
+        if into >= latest || wide != 0 && wide != (decode_time + into) >> 32 {
             return Err(format!(
                 "{first:?} is at {}, not {decode_time}",
                 chunk.decode_time
@@ -225,7 +244,7 @@ impl TrackModel {
         for (index, stamp) in stamps.into_iter().enumerate() {
             self.sample(ledger, stamp, late && index == 0)?;
         }
-        Ok(first)
+        Ok((first, into))
     }
 
     fn sample(&mut self, ledger: &Ledger, stamp: Stamp, late: bool) -> Result<(), String> {
@@ -237,6 +256,10 @@ impl TrackModel {
             return Ok(());
         };
         let (channel, track) = (usize::from(stamp.channel), usize::from(stamp.track));
+        let session = ledger.session(channel, track, stamp.session);
+        if stamp == last && session.is_some_and(|session| session.lasts) {
+            return Ok(());
+        }
         let end_of = |number: u32| {
             let session = ledger.session(channel, track, number)?;
             Some((session, session.newest.map_or(0, |(newest, _)| newest + 1)))

@@ -12,6 +12,9 @@ pub enum Kind {
     Video,
     /// mp4a, every sample can be decoded alone.
     Audio,
+    /// wvtt, every sample can be decoded alone and may be cut in two that both
+    /// have its bytes.
+    Text,
 }
 
 /// Where the sync flag of a sample is written; all are in use in the field.

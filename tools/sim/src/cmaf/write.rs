@@ -187,7 +187,7 @@ fn traf(out: &mut Vec<u8>, fragment: &Fragment<'_>, data_offset: u32) {
 fn trex_flags(track: &TrackSpec) -> u32 {
     match (track.layout.flags, track.kind) {
         (FlagLayout::Trex, Kind::Video) => NOT_SYNC,
-        (FlagLayout::Trex, Kind::Audio) => SYNC,
+        (FlagLayout::Trex, Kind::Audio | Kind::Text) => SYNC,
         _ => 0,
     }
 }
@@ -202,7 +202,8 @@ fn trak(out: &mut Vec<u8>, track: &TrackSpec) {
     boxed(out, b"trak", |out| {
         full(out, b"tkhd", 0, 7, |out| {
             words(out, &[0, 0, track.track_id, 0, 0, 0, 0, 0]);
-            words(out, &[if video { 0 } else { 0x0100_0000 }]);
+            let sound = track.kind == Kind::Audio;
+            words(out, &[if sound { 0x0100_0000 } else { 0 }]);
             matrix(out);
             words(out, &[u32::from(width) << 16, u32::from(height) << 16]);
         });
@@ -212,15 +213,19 @@ fn trak(out: &mut Vec<u8>, track: &TrackSpec) {
             });
             full(out, b"hdlr", 0, 0, |out| {
                 words(out, &[0]);
-                out.extend_from_slice(if video { b"vide" } else { b"soun" });
+                out.extend_from_slice(match track.kind {
+                    Kind::Video => b"vide",
+                    Kind::Audio => b"soun",
+                    Kind::Text => b"text",
+                });
                 words(out, &[0, 0, 0]);
                 out.push(0);
             });
             boxed(out, b"minf", |out| {
-                if video {
-                    full(out, b"vmhd", 0, 1, |out| words(out, &[0, 0]));
-                } else {
-                    full(out, b"smhd", 0, 0, |out| words(out, &[0]));
+                match track.kind {
+                    Kind::Video => full(out, b"vmhd", 0, 1, |out| words(out, &[0, 0])),
+                    Kind::Audio => full(out, b"smhd", 0, 0, |out| words(out, &[0])),
+                    Kind::Text => full(out, b"nmhd", 0, 0, |_| {}),
                 }
                 boxed(out, b"dinf", |out| {
                     full(out, b"dref", 0, 0, |out| {
@@ -231,10 +236,10 @@ fn trak(out: &mut Vec<u8>, track: &TrackSpec) {
                 boxed(out, b"stbl", |out| {
                     full(out, b"stsd", 0, 0, |out| {
                         words(out, &[1]);
-                        if video {
-                            avc1(out, width, height)
-                        } else {
-                            mp4a(out, track.timescale)
+                        match track.kind {
+                            Kind::Video => avc1(out, width, height),
+                            Kind::Audio => mp4a(out, track.timescale),
+                            Kind::Text => wvtt(out),
                         }
                     });
                     for name in [b"stts", b"stsc", b"stco"] {
@@ -278,6 +283,13 @@ fn mp4a(out: &mut Vec<u8>, rate: u32) {
             words(out, &[96_000, 96_000]);
             out.extend_from_slice(&[0x05, 2, 0x11, 0x90, 0x06, 1, 2]);
         });
+    });
+}
+
+fn wvtt(out: &mut Vec<u8>) {
+    boxed(out, b"wvtt", |out| {
+        out.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1]);
+        boxed(out, b"vttC", |out| out.extend_from_slice(b"WEBVTT"));
     });
 }
 

@@ -89,12 +89,13 @@ impl Encoder {
             let base = match self.plan.start {
                 // Every track has its own 32 bits to run out of.
                 Start::NearWrap => (1u64 << 32) - 8 * u64::from(spec.timescale),
-                _ if spec.kind == Kind::Video => offset_ticks,
+                _ if spec.kind != Kind::Audio => offset_ticks,
                 _ => scaled.next_multiple_of(u64::from(spec.sample_ticks)),
             };
             let session = Session {
                 sample_ticks: spec.sample_ticks,
                 timescale: spec.timescale,
+                lasts: spec.kind == Kind::Text,
                 start_ns,
                 ..Session::default()
             };

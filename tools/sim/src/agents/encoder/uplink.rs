@@ -145,7 +145,7 @@ impl Run {
             session: self.session,
             number,
         };
-        let sync = spec.kind == Kind::Audio || number.is_multiple_of(plan.grid.segment_frames);
+        let sync = spec.kind != Kind::Video || number.is_multiple_of(plan.grid.segment_frames);
         let (least, largest) = self.plan.payload;
         let spread = crate::prng::mix(number ^ u64::from(self.session)) % (largest - least + 1);
         let len = least
