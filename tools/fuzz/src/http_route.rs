@@ -53,7 +53,6 @@ pub fn http_route(data: &[u8]) {
         | Route::Channels
         | Route::Unknown
         | Route::BadChannelName
-        | Route::EndChannel { .. }
         | Route::Forbidden => {}
     }
 }
