@@ -26,11 +26,16 @@ pub(crate) struct Still {
 }
 
 impl Still {
-    /// Whether something must be listed now for a whole segment to come within
-    /// one and a half target durations (RFC 8216bis section 6.2.1).
-    fn is_urgent(self, target_s: u32) -> bool {
-        let target_ms = 1000 * u64::from(target_s);
-        self.edge_ms >= target_ms * 5 / 4 || self.whole_ms >= target_ms * 7 / 5
+    /// Whether the edge has stood for so long that players are about to be told
+    /// that the track is overdue.
+    fn stands(self, target_s: u32) -> bool {
+        self.edge_ms >= 1250 * u64::from(target_s)
+    }
+
+    /// Whether a segment must become whole now for it to be within one and a
+    /// half target durations of the last (RFC 8216bis section 6.2.1).
+    fn lacks_whole(self, target_s: u32) -> bool {
+        self.whole_ms >= 1400 * u64::from(target_s)
     }
 }
 
@@ -84,7 +89,9 @@ impl Timeline {
         let over_us = late_us - patience_us;
         // Media that comes on time is never cut into, however seldom a segment
         // of it becomes whole.
-        let urgent = edge.is_urgent(self.segmenter.target_s()) && (alive || late_us > JITTER_US);
+        let missing = alive || self.filled_from.is_some() || late_us > JITTER_US;
+        let urgent = edge.stands(self.segmenter.target_s())
+            || missing && edge.lacks_whole(self.segmenter.target_s());
         if over_us < 0 && !urgent {
             return;
         }

@@ -1,6 +1,9 @@
-//! Where gaps are filled, no edge stands still: a new whole segment is listed
-//! within one and a half target durations of the last, whatever the encoder
-//! does (rfc8216bis section 6.2.1).
+//! Where gaps are filled, no edge stands still, whatever the encoder does
+//! (rfc8216bis section 6.2.1).
+//!
+//! A new whole segment is listed within one and a half target durations of the
+//! last, or of one part more where an encoder that is used to bringing a whole
+//! segment at once stops in the middle of one: its rest may still come.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +29,7 @@ impl Edges {
             *seen = (full, now);
         }
         let still = now - seen.1;
-        let allowed = media.target_s * SECOND * 3 / 2 + SLACK_NS;
+        let allowed = media.target_s * SECOND * 9 / 4 + SLACK_NS;
         if media.ended || still <= allowed {
             return Ok(());
         }
@@ -49,10 +52,10 @@ mod tests {
             ..Media::default()
         };
         assert_eq!(edges.look(0, "v", &media), Ok(()));
-        assert_eq!(edges.look(3 * SECOND, "v", &media), Ok(()));
-        assert!(edges.look(4 * SECOND, "v", &media).is_err());
-        media.segments[0].msn += 1;
         assert_eq!(edges.look(4 * SECOND, "v", &media), Ok(()));
+        assert!(edges.look(6 * SECOND, "v", &media).is_err());
+        media.segments[0].msn += 1;
+        assert_eq!(edges.look(6 * SECOND, "v", &media), Ok(()));
         media.ended = true;
         assert_eq!(edges.look(9 * SECOND, "v", &media), Ok(()));
     }
