@@ -55,9 +55,9 @@ describe('switching', { concurrency: AT_ONCE }, () => {
     test(`five changes by ${way}`, async (t) => {
       const page = await browser.play(origin.playlist('ladder'));
       t.after(() => page.context().close());
+      await until('picture', CHANGED_MS_MAX, async () => (await page.report()).first_ms !== null);
       const started_ms = Date.now();
       // The last picture of the start must not be the first change's.
-      await until('picture', CHANGED_MS_MAX, async () => (await page.report()).first_ms !== null);
       await change(page, way, 480);
       const before = (await page.report()).widths.length;
       const stretch_ms = (SECONDS * 1000) / (WIDTHS.length + 1);
