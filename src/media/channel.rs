@@ -7,8 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::media::cmaf::{Kind, TrackHeader};
+use crate::media::event::{EventChange, Events, REMEMBERED_TARGETS};
 use crate::media::policy::PartAddressing;
 use crate::media::window::{HeaderObject, Segment, Window};
+use crate::time::{Micros, Wall};
 
 /// How a channel is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,15 @@ pub struct Track {
     pub average_bps: u64,
 }
 
+impl Track {
+    /// Date after its newest media.
+    pub fn edge_date(&self) -> Option<Wall> {
+        let window = &self.window;
+        let newest = window.open().or_else(|| window.last_whole())?;
+        Some(newest.end_date())
+    }
+}
+
 /// One step of a channel; see [`Channel::apply`].
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -132,6 +143,8 @@ pub enum Change {
         /// Over all media so far, bits a second.
         average_bps: u64,
     },
+    /// The list of events moves on.
+    Event(EventChange),
 }
 
 /// The readers' view of one channel.
@@ -145,6 +158,7 @@ pub struct Channel {
     state: State,
     targets: Option<Targets>,
     tracks: Vec<Track>,
+    events: Events,
     /// Rises by one with every applied batch of changes.
     pub seq: u64,
     /// Rises when the list of tracks, the state or the rates change.
@@ -160,6 +174,7 @@ impl Channel {
             state: State::Idle,
             targets: None,
             tracks: Vec::new(),
+            events: Events::default(),
             seq: 0,
             presentation_version: 0,
         }
@@ -178,6 +193,31 @@ impl Channel {
     /// All tracks, in the order in which they joined.
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    /// Its events: one list, shown with every track.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Date of the live edge: of the newest media of any track.
+    pub fn edge_date(&self) -> Option<Wall> {
+        self.tracks.iter().filter_map(Track::edge_date).max()
+    }
+
+    /// Date of the oldest listed media. A track that has brought nothing for a
+    /// whole window is out of it.
+    pub(crate) fn oldest_date(&self) -> Option<Wall> {
+        let window_ms = self.targets.map_or(0, |targets| targets.window_ms);
+        let window_us = i64::try_from(window_ms).map_or(i64::MAX, |ms| ms.saturating_mul(1000));
+        let dead = Wall(self.edge_date()?.0.saturating_sub(window_us));
+        let tracks = self.tracks.iter();
+        let lives = |track: &&Track| track.edge_date().is_some_and(|edge| edge >= dead);
+        let oldest = tracks.filter(lives).filter_map(|track| {
+            let window = &track.window;
+            window.listed().next().or_else(|| window.open())
+        });
+        oldest.map(|segment| segment.wall).min()
     }
 
     /// A track by its name in URLs.
@@ -279,6 +319,11 @@ impl Channel {
                 let track = &mut self.tracks[usize::from(track.0)];
                 (track.peak_bps, track.average_bps) = (*peak_bps, *average_bps);
                 self.presentation_version += 1;
+            }
+            Change::Event(change) => {
+                let target_s = self.targets.map_or(3600, |targets| targets.segment_s);
+                let remembered = REMEMBERED_TARGETS * u64::from(target_s) * 1_000_000;
+                self.events.step(change, Micros(remembered as i64));
             }
         }
     }

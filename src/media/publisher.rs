@@ -9,14 +9,17 @@ use std::sync::Arc;
 use crate::limits;
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use crate::media::clock::{Clock, Grid};
-use crate::media::cmaf::{Kind, TrackChunk, TrackHeader};
+use crate::media::cmaf::{self, Kind, TrackChunk, TrackHeader};
+use crate::media::event::Ear;
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::Policy;
 use crate::media::rates::Rates;
 use crate::media::targets::{self, Early, Priming};
 use crate::media::timeline::{self, Incoming, Output, Session, Timeline};
 use crate::media::window::{HeaderObject, Segment};
-use crate::time::{Micros, Mono, Now, rescale_floor};
+use crate::time::{Micros, Mono, Now, Wall, rescale_floor};
+
+mod events;
 
 pub use crate::media::timeline::Accepted;
 
@@ -42,6 +45,7 @@ struct Slot {
     session: u64,
     phase: Phase,
     rates: Rates,
+    ear: Ear,
     complaint: Option<String>,
 }
 
@@ -67,6 +71,8 @@ pub struct Publisher {
     window_limit_ms: u64,
     first_ready: Option<Mono>,
     last_media: Mono,
+    /// Events that ended before this date have been dropped.
+    forgotten_before: Option<Wall>,
     chunks: u64,
     parts: u64,
 }
@@ -84,6 +90,7 @@ impl Publisher {
             window_limit_ms: u64::MAX,
             first_ready: None,
             last_media: now.mono,
+            forgotten_before: None,
             chunks: 0,
             parts: 0,
         }
@@ -163,6 +170,7 @@ impl Publisher {
                 session: 1,
                 phase: Phase::Priming(Priming::default()),
                 rates: Rates::default(),
+                ear: Ear::default(),
                 complaint: None,
             });
             if self.channel.state() == State::Idle {
@@ -237,6 +245,9 @@ impl Publisher {
     /// silence is noticed.
     pub fn tick(&mut self, now: Now) {
         self.try_go_live(now);
+        if self.channel.state() != State::Ended {
+            self.forget_events(now);
+        }
         let Some(targets) = self.channel.targets() else {
             return;
         };
@@ -317,8 +328,19 @@ impl Publisher {
             }
             Phase::Live(index, timeline) => {
                 let mut out = Output::new(*index);
+                let messages = cmaf::messages(&incoming.chunk, &slot.header.track);
+                let duration = incoming.chunk.duration;
+                let begins = incoming.begins_segment || !incoming.one_segment;
+                let mut ear = slot.ear;
+                ear.note(&incoming.chunk, begins, slot.header.track.edit_shift_ticks);
                 let taken = timeline.chunk(now, &mut self.clock, published_end, incoming, &mut out);
+                if taken == Ok(Accepted::Placed) {
+                    slot.ear = ear;
+                }
                 self.absorb(key, out);
+                if taken == Ok(Accepted::Placed) && !messages.is_empty() {
+                    self.hear(now, key, duration, messages);
+                }
                 taken
             }
         }

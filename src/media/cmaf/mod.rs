@@ -18,6 +18,7 @@ use crate::time::{Timescale, Wall};
 mod codec;
 mod cut;
 mod header;
+mod message;
 mod moof;
 mod parser;
 mod resolve;
@@ -26,6 +27,7 @@ mod testing;
 mod write;
 
 pub use cut::cut;
+pub use message::{Message, MessageTime, messages};
 pub use parser::Parser;
 pub use resolve::resolve;
 
