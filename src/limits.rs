@@ -81,13 +81,14 @@ pub const FRAGMENT_BOXES_MAX: usize = 512;
 pub const CHUNK_MESSAGES_MAX: usize = 64;
 
 /// Statements about events in one channel's list. Breaks with their ends and
-/// an operator's marks of a day are some dozens; a further one is refused.
-pub const EVENT_STATEMENTS_MAX: usize = 256;
+/// an operator's marks are some hundreds in a window of a day; a further one is
+/// refused.
+pub const EVENT_STATEMENTS_MAX: usize = 1024;
 /// Bytes of all of them: they stand in every playlist.
-pub const EVENT_BYTES_MAX: usize = 256 * 1024;
+pub const EVENT_BYTES_MAX: usize = 512 * 1024;
 /// Ids of a channel that can't be used: those in the list, and those that were
-/// taken off it a short while ago.
-pub const EVENT_IDS_MAX: usize = 1024;
+/// taken off it within a window.
+pub const EVENT_IDS_MAX: usize = 4096;
 /// Bytes of a request that describes an event.
 pub const EVENT_REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Requests of one core that describe events and are not whole.

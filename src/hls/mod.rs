@@ -9,6 +9,8 @@
 //! | [`reload`] | delivery directives, the decision on a request, hinted parts |
 //! | [`media`] | media playlists, version after version |
 //! | `block` | text of segments that no longer changes |
+//! | `daterange` | events of the channel as date ranges |
+//! | [`operator`] | date ranges that an operator describes, in JSON |
 //! | [`gzip`] | one gzip member out of pieces that were compressed before |
 //! | [`multivariant`] | the multivariant playlist |
 //! | [`cache`] | lifetimes of answers |
@@ -43,9 +45,11 @@
 
 mod block;
 pub mod cache;
+mod daterange;
 pub mod gzip;
 pub mod media;
 pub mod multivariant;
+pub mod operator;
 pub mod reload;
 #[cfg(test)]
 mod testing;
@@ -72,6 +76,7 @@ const HORIZON_TARGETS: u64 = 3;
 /// Delta updates leave out what lies further from the end of the list than this
 /// many target durations, the fewest allowed (section 4.4.3.8).
 const SKIP_TARGETS: u64 = 6;
+const _: () = assert!(SKIP_TARGETS < crate::media::event::REMEMBERED_TARGETS);
 
 /// Whether a track has a media playlist that others name.
 fn is_listed(track: &Track) -> bool {

@@ -10,13 +10,14 @@ use quick_m3u8::{HlsLine, Reader};
 
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use crate::media::cmaf::{Kind, SampleDefaults, TrackHeader};
+use crate::media::event::{EventChange, Removed, Statement, Told};
 use crate::media::policy::PartAddressing;
 use crate::media::rope::Rope;
 use crate::media::window::{HeaderObject, Part, Segment, Window};
 use crate::time::{Timescale, Wall};
 
 /// 2026-01-01T00:00:00Z, where media time zero lies.
-const EPOCH: Wall = Wall(1_767_225_600_000_000);
+pub(crate) const EPOCH: Wall = Wall(1_767_225_600_000_000);
 
 /// What is known of a track between two changes.
 #[derive(Clone)]
@@ -193,6 +194,22 @@ impl Script {
             peak_bps,
             average_bps,
         }]);
+    }
+
+    /// Something is said of an event.
+    pub(crate) fn tell(&mut self, statement: Statement) {
+        let told = Told {
+            since: self.channel.edge_date().unwrap_or(Wall(i64::MIN)),
+            statement: Arc::new(statement),
+        };
+        self.apply(&[Change::Event(EventChange::Told(told))]);
+    }
+
+    /// An event leaves.
+    pub(crate) fn leave(&mut self, id: &str) {
+        let at = self.channel.edge_date().unwrap_or(Wall(i64::MIN));
+        let removed = Removed { at, id: id.into() };
+        self.apply(&[Change::Event(EventChange::Left(vec![removed]))]);
     }
 
     pub(crate) fn end(&mut self) {

@@ -320,12 +320,17 @@ impl Channel {
                 (track.peak_bps, track.average_bps) = (*peak_bps, *average_bps);
                 self.presentation_version += 1;
             }
-            Change::Event(change) => {
-                let target_s = self.targets.map_or(3600, |targets| targets.segment_s);
-                let remembered = REMEMBERED_TARGETS * u64::from(target_s) * 1_000_000;
-                self.events.step(change, Micros(remembered as i64));
-            }
+            Change::Event(change) => self.events.step(change, self.removals_matter()),
         }
+    }
+
+    /// How long an event that left is remembered: the copy of a player may be
+    /// of a track that lags by a window and be older than its newest media.
+    fn removals_matter(&self) -> Micros {
+        let ms = self.targets.map_or(0, |targets| {
+            targets.window_ms + REMEMBERED_TARGETS * 1000 * u64::from(targets.segment_s)
+        });
+        Micros(i64::try_from(ms).map_or(i64::MAX, |ms| ms.saturating_mul(1000)))
     }
 
     fn window_mut(&mut self, index: TrackIndex) -> &mut Window {

@@ -135,8 +135,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Removed ids are remembered for this many target durations: longer than any
-/// reader may rely on what it has of an older list.
+/// Removed ids are remembered for this many target durations beyond a window:
+/// longer than any reader may rely on what it has of an older list.
 pub const REMEMBERED_TARGETS: u64 = 12;
 /// Dates are printed in milliseconds and tracks begin within a frame of each
 /// other: an event is over when it ended this long before all listed media.

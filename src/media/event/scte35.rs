@@ -24,8 +24,9 @@ pub enum Command {
     Insert(Insert),
     /// `time_signal()`: what happens is said by segmentation descriptors.
     TimeSignal,
-    /// Null, schedule, bandwidth reservation, private, those unknown here, and
-    /// any in an encrypted section.
+    /// Null or bandwidth reservation: the line is alive.
+    Idle,
+    /// Schedule, private, those unknown here, and any in an encrypted section.
     Other,
 }
 
@@ -116,6 +117,7 @@ pub fn read(bytes: &[u8]) -> Result<Section, Error> {
             command.splice_time()?;
             Command::TimeSignal
         }
+        0x00 | 0x07 => Command::Idle,
         _ => Command::Other,
     };
     if command_len == 0x0fff {
@@ -367,12 +369,15 @@ pub(crate) mod tests {
         let crc = crc32(&sealed[..end]);
         sealed[end..].copy_from_slice(&crc.to_be_bytes());
         assert_eq!(read(&sealed).unwrap().command, Command::Other);
-        for command_type in [0x00, 0x04, 0x07, 0xff] {
+        let others = [
+            (0x00, Command::Idle),
+            (0x07, Command::Idle),
+            (0x04, Command::Other),
+            (0xff, Command::Other),
+        ];
+        for (command_type, want) in others {
             let other = read(&section(command_type, &[], &[])).unwrap();
-            assert_eq!(
-                (other.command, other.segmentations),
-                (Command::Other, vec![])
-            );
+            assert_eq!((other.command, other.segmentations), (want, vec![]));
         }
     }
 

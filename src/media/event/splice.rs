@@ -126,7 +126,7 @@ impl Scene<'_> {
                     duration: cue.duration.map(|ticks| span(ticks, 90_000)),
                 }
             })),
-            Command::Other => {}
+            Command::Idle | Command::Other => {}
         }
         if cues.is_empty() {
             let crc = self.bytes.iter().rev().take(4).rev();
@@ -139,6 +139,11 @@ impl Scene<'_> {
                 cancelled: false,
                 duration: None,
             });
+        }
+        // Some encoders say every few seconds that there is nothing to say.
+        let idle = section.command == Command::Idle;
+        if idle && self.events_of(&cues[0].name).next().is_some() {
+            return Vec::new();
         }
         cues.iter().flat_map(|cue| self.cue(cue)).collect()
     }
@@ -395,13 +400,16 @@ mod tests {
     #[test]
     fn s4_4_5_1_1_other_commands_are_commands() {
         let mut board = Board::at(0);
-        let null = section(0, &[], &[]);
-        board.hear(null.clone(), at(1));
-        board.hear(null.clone(), at(1));
-        board.hear(null, at(11));
+        let private = section(0xff, b"CUEI", &[]);
+        board.hear(private.clone(), at(1));
+        board.hear(private.clone(), at(1));
+        board.hear(private, at(11));
         board.hear(section(6, &[0x7f], &[]), at(12));
+        for second in 20..30 {
+            board.hear(section(0, &[], &[]), at(second));
+        }
         let facts = board.facts();
-        assert_eq!(facts.len(), 3);
+        assert_eq!(facts.len(), 4, "a line that is alive says so once");
         assert!(facts.iter().all(|fact| fact.4 == "C" && fact.3.is_none()));
     }
 
