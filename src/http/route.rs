@@ -64,6 +64,15 @@ pub enum Route<'a> {
         /// Name of the channel.
         channel: &'a str,
     },
+    /// `/api/v1/channels/{channel}/dateranges` and one of them below it.
+    DateRanges {
+        /// Name of the channel.
+        channel: &'a str,
+        /// Which one; all of them when absent.
+        id: Option<&'a str>,
+        /// The query, raw.
+        query: &'a str,
+    },
     /// `/` and the other files of the page, by path.
     Page {
         /// `/`, `/player.js` and so on.
@@ -114,9 +123,20 @@ impl<'a> Route<'a> {
             _ if page::file(path).is_some() => Self::Page { path },
             _ => match rest.strip_prefix("api/v1/channels/") {
                 Some(channel) if is_name(channel) => Self::Channel { channel },
-                _ => Self::Unknown,
+                Some(rest) => Self::of_channel(rest, query).unwrap_or(Self::Unknown),
+                None => Self::Unknown,
             },
         }
+    }
+
+    /// What lies below `/api/v1/channels/{channel}/`.
+    fn of_channel(rest: &'a str, query: &'a str) -> Option<Self> {
+        let (channel, rest) = rest.split_once('/').filter(|(name, _)| is_name(name))?;
+        let id = match rest.strip_prefix("dateranges")? {
+            "" => None,
+            id => Some(id.strip_prefix('/').filter(|id| is_name(id))?),
+        };
+        Some(Self::DateRanges { channel, id, query })
     }
 
     fn delivery(rest: &'a str, query: &'a str) -> Option<Self> {
@@ -447,6 +467,18 @@ mod tests {
         check("/api/v1/channels", Route::Channels);
         check("/api/v1/channels/news", Route::Channel { channel: "news" });
         check("/api/v1/channels/", Route::Unknown);
+        let date_ranges = |id, query| Route::DateRanges {
+            channel: "news",
+            id,
+            query,
+        };
+        let all = "/api/v1/channels/news/dateranges";
+        check(all, date_ranges(None, ""));
+        check(&format!("{all}?a"), date_ranges(None, "a"));
+        check(&format!("{all}/ad-1?t=1"), date_ranges(Some("ad-1"), "t=1"));
+        for unknown in ["/", "s", "/a/b", "/a%20b", "//a"] {
+            check(&format!("{all}{unknown}"), Route::Unknown);
+        }
         for path in ["/", "/player.js", "/session.js", "/page.css"] {
             check(path, Route::Page { path });
         }

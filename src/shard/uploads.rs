@@ -28,18 +28,8 @@ impl Shard {
         request: &Request<'_>,
         (name, path, query): (&str, &str, &str),
     ) {
-        let wanted = self.settings.ingest_token.as_deref();
-        match auth::admit(wanted, request.authorization, query) {
-            Admission::Granted => {}
-            Admission::Asked => {
-                return self
-                    .desk
-                    .respond(exchange, Rc::new(ask_for_token(now.wall)));
-            }
-            Admission::Denied => {
-                let message = "these credentials may not push";
-                return self.desk.text(exchange, 403, message, now.wall);
-            }
+        if !self.admits(now, exchange, request, query) {
+            return;
         }
         if !matches!(request.method, Method::Put | Method::Post | Method::Delete) {
             let allow = "PUT, POST, DELETE, OPTIONS";
@@ -84,8 +74,34 @@ impl Shard {
         }
     }
 
+    /// Whether the credentials of a request may push; it is answered if not.
+    pub(super) fn admits(
+        &mut self,
+        now: Now,
+        exchange: ExchangeId,
+        request: &Request<'_>,
+        query: &str,
+    ) -> bool {
+        let wanted = self.settings.ingest_token.as_deref();
+        match auth::admit(wanted, request.authorization, query) {
+            Admission::Granted => return true,
+            Admission::Asked => {
+                let reply = Rc::new(ask_for_token(now.wall));
+                self.desk.respond(exchange, reply);
+            }
+            Admission::Denied => {
+                let message = "these credentials may not push";
+                self.desk.text(exchange, 403, message, now.wall);
+            }
+        }
+        false
+    }
+
     /// Some bytes of a body.
     pub(super) fn body(&mut self, now: Now, exchange: ExchangeId, data: &[u8]) {
+        if self.orders.contains_key(&exchange) {
+            return self.order_body(now, exchange, data);
+        }
         let Some(name) = self.uploads.get(&exchange).map(Arc::clone) else {
             return;
         };
@@ -126,6 +142,9 @@ impl Shard {
     pub(super) fn body_end(&mut self, now: Now, exchange: ExchangeId) {
         if self.sinks.remove(&exchange) {
             return self.desk.respond(exchange, Rc::new(stored(now.wall)));
+        }
+        if let Some(order) = self.orders.remove(&exchange) {
+            return self.order_end(now, exchange, &order);
         }
         let Some(name) = self.uploads.get(&exchange).map(Arc::clone) else {
             return;
@@ -349,6 +368,7 @@ impl Shard {
         home.reader.dismiss(&mut self.desk, &over);
         let mut renewed = Home::new(name, &generation(now), self.settings.policy, now);
         renewed.headers = upload::carry_over(&home.headers, &mut renewed.publisher);
+        renewed.publisher.carry_over(now, home.channel().events());
         for running in home.uploads.values_mut() {
             running.upload.renew(&renewed.headers);
         }
