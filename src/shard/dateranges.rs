@@ -9,7 +9,7 @@ use crate::http::reply::{Cache, Reply, ReplyBuilder};
 use crate::http::request::{BodyLength, Method, Request};
 use crate::http::route::Route;
 use crate::limits;
-use crate::media::channel::{Channel, State};
+use crate::media::channel::Channel;
 use crate::media::event::Refusal;
 use crate::shard::desk::Desk;
 use crate::shard::{Effect, ExchangeId, Shard, delivery};
@@ -93,10 +93,6 @@ impl Shard {
             let message = format!("no channel {}", order.channel);
             return self.desk.text(exchange, 404, &message, now.wall);
         };
-        if home.channel().state() == State::Ended {
-            let message = "the channel has ended";
-            return self.desk.text(exchange, 409, message, now.wall);
-        }
         let known = home.channel().events().get(&order.id);
         let edge = home.publisher.edge_date(now);
         let statement = match operator::read(&order.id, &order.body, known, edge) {
@@ -172,7 +168,7 @@ impl Shard {
     fn refuse(&mut self, now: Now, exchange: ExchangeId, refusal: &Refusal) {
         let status = match refusal {
             Refusal::Unsound(_) | Refusal::Past | Refusal::Ahead => 400,
-            Refusal::Contradicts(_) | Refusal::Spent => 409,
+            Refusal::Contradicts(_) | Refusal::Spent | Refusal::Ended => 409,
             Refusal::Full => 503,
         };
         let message = refusal.to_string();

@@ -85,6 +85,7 @@ mod tests {
             decode_time: 0,
             wraps,
             duration: 45_000,
+            first_sample_end: 0,
             presentation_shift,
             samples: vec![Sample {
                 duration: 45_000,

@@ -115,6 +115,8 @@ pub enum Refusal {
     Ahead,
     /// The list is full.
     Full,
+    /// The channel is over.
+    Ended,
 }
 
 impl fmt::Display for Refusal {
@@ -131,6 +133,7 @@ impl fmt::Display for Refusal {
             Self::Past => f.write_str("it is over before the listed media begins"),
             Self::Ahead => f.write_str("it begins more than seven days ahead"),
             Self::Full => f.write_str("the list of events is full"),
+            Self::Ended => f.write_str("the channel has ended"),
         }
     }
 }

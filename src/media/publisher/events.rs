@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Phase, Publisher, TrackKey};
 use crate::media::bmff::Error;
-use crate::media::channel::Change;
+use crate::media::channel::{Change, State};
 use crate::media::cmaf::Message;
 use crate::media::event::{EventChange, Events, Refusal, Removed, Statement, Step, Told, steps};
 use crate::time::{Now, Wall};
@@ -71,6 +71,9 @@ impl Publisher {
     /// Puts a statement into the list of events, as far as it says anything
     /// new; `Ok(false)` where it does not.
     pub fn tell(&mut self, now: Now, statement: &Statement) -> Result<bool, Refusal> {
+        if self.channel.state() == State::Ended {
+            return Err(Refusal::Ended);
+        }
         let (edge, oldest) = (self.edge_date(now), self.channel.oldest_date());
         let more = self.channel.events().weigh(statement, edge, oldest)?;
         let Some(more) = more else { return Ok(false) };
@@ -88,6 +91,9 @@ impl Publisher {
     /// `None` where there is none.
     pub fn withdraw(&mut self, now: Now, id: &str) -> Option<Result<bool, Refusal>> {
         let event = self.channel.events().get(id)?;
+        if self.channel.state() == State::Ended {
+            return Some(Err(Refusal::Ended));
+        }
         let edge = self.edge_date(now);
         let listed = self.channel.edge_date().is_some();
         if event.start() > edge || !listed {
