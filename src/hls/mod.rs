@@ -31,6 +31,15 @@
 //! | 4.4.5.3, B.1 | one hint, none after the end | `media` | `s4_4_5_3_the_hint_names_the_part_that_is_listed_next` |
 //! | B.1 | a header that the next part needs is hinted and can be fetched | `media` | `sb_1_a_header_that_the_next_part_needs_is_hinted_and_there` |
 //! | 4.4.5.4, B.1 | a report for every other playlist, under its URI | `media` | `s4_4_5_4_reports_name_the_uris_of_the_multivariant_playlist` |
+//! | 4.4.5.1 | date ranges stand before the segments, the same in every playlist | `daterange` | `s4_4_5_1_date_ranges_stand_before_the_segments_of_every_playlist` |
+//! | 4.4.5.1 | dates of ranges are those of segments | `daterange` | `s4_4_5_1_dates_are_those_of_the_segments` |
+//! | 4.4.5.1 | what is said later of an id adds and never changes | `media::event` | `s4_4_5_1_later_statements_add_and_never_change` and its neighbours |
+//! | 4.4.5.1 | what no date range can hold is refused | `operator` | `s4_4_5_1_what_a_date_range_cannot_hold_is_refused` |
+//! | 4.4.5.1.1 | splice out and in are one id, other commands are SCTE35-CMD, cancelled ones leave, ids are distinct | `media::event` | `s4_4_5_1_1_an_insert_and_its_return_are_one_event` and its neighbours |
+//! | 4.4.5.2 | the list of removed ids is there, empty or not, and the version is 10 | `daterange` | `s4_4_5_2_the_list_of_removals_may_be_empty_and_is_there` |
+//! | 6.2.1 | a date range stays while any of it maps to listed media | `media::event` | `s6_2_1_an_event_stays_while_any_of_it_belongs_to_listed_media` |
+//! | 6.2.5.1 | old date ranges are left out, and any copy that a delta joins becomes the playlist | `daterange` | `s6_2_5_1_a_delta_and_any_copy_it_joins_are_the_playlist` and its neighbours |
+//! | D | an interstitial has one asset or one list | `operator` | `sd_interstitials_name_one_asset_or_list` |
 //! | 4.4.6.1 | distinct names, one default, one automatic choice a language | `multivariant` | `s4_4_6_1_1_names_differ_and_one_a_language_is_chosen_automatically` |
 //! | 4.4.6.2 | bandwidth, codecs of every rendition, resolution | `multivariant` | `s4_4_6_2_every_video_track_is_a_variant_with_the_audio_group` |
 //! | 6.2.1 | edits only append, drop at the head, or age | `media` | `s6_2_1_a_known_segment_keeps_uri_duration_and_date` |
@@ -40,7 +49,7 @@
 //! | 6.2.6 | hinted parts are held, others refused | `reload` | `s6_2_6_parts_are_served_held_or_refused_by_their_number` |
 //! | B.1 | lifetimes in caches | `cache` | `sb_1_lifetimes_follow_the_table` |
 //!
-//! Not here yet: I-frame playlists, DATERANGE, subtitle and
+//! Not here yet: I-frame playlists, subtitle and
 //! metadata tracks.
 
 mod block;

@@ -205,21 +205,6 @@ impl Channel {
         self.tracks.iter().filter_map(Track::edge_date).max()
     }
 
-    /// Date of the oldest listed media. A track that has brought nothing for a
-    /// whole window is out of it.
-    pub(crate) fn oldest_date(&self) -> Option<Wall> {
-        let window_ms = self.targets.map_or(0, |targets| targets.window_ms);
-        let window_us = i64::try_from(window_ms).map_or(i64::MAX, |ms| ms.saturating_mul(1000));
-        let dead = Wall(self.edge_date()?.0.saturating_sub(window_us));
-        let tracks = self.tracks.iter();
-        let lives = |track: &&Track| track.edge_date().is_some_and(|edge| edge >= dead);
-        let oldest = tracks.filter(lives).filter_map(|track| {
-            let window = &track.window;
-            window.listed().next().or_else(|| window.open())
-        });
-        oldest.map(|segment| segment.wall).min()
-    }
-
     /// A track by its name in URLs.
     pub fn track(&self, name: &str) -> Option<(TrackIndex, &Track)> {
         let index = self

@@ -74,7 +74,7 @@ impl Publisher {
         if self.channel.state() == State::Ended {
             return Err(Refusal::Ended);
         }
-        let (edge, oldest) = (self.edge_date(now), self.channel.oldest_date());
+        let (edge, oldest) = (self.edge_date(now), self.oldest_date(now));
         let more = self.channel.events().weigh(statement, edge, oldest)?;
         let Some(more) = more else { return Ok(false) };
         // Before there is a list anywhere, all of it is old.
@@ -125,9 +125,24 @@ impl Publisher {
         self.emit(Change::Event(EventChange::Left(removed)));
     }
 
+    /// Date of the oldest listed media. A track that has brought nothing for a
+    /// whole window holds no event.
+    fn oldest_date(&self, now: Now) -> Option<Wall> {
+        let window_ms = self.channel.targets()?.window_ms;
+        let live = self.slots.iter().filter_map(|slot| match &slot.phase {
+            Phase::Live(track, timeline) if timeline.silent_ms(now) <= window_ms => Some(*track),
+            _ => None,
+        });
+        let oldest = live.filter_map(|track| {
+            let window = &self.channel.track_at(track).window;
+            window.listed().next().or_else(|| window.open())
+        });
+        oldest.map(|segment| segment.wall).min()
+    }
+
     /// Drops the events that no listed media belongs to any more.
     pub(super) fn forget_events(&mut self, now: Now) {
-        let oldest = self.channel.oldest_date();
+        let oldest = self.oldest_date(now);
         if oldest == self.forgotten_before {
             return;
         }
