@@ -174,7 +174,7 @@ fn attribute(name: &str, value: serde_json::Value) -> Result<Value, String> {
 }
 
 /// An interstitial names one asset or one list of them (appendix D); either may
-/// be relative, to any playlist of the channel alike.
+/// be relative, but then not to a folder, because I-frame playlists lie deeper.
 fn check_interstitial(statement: &Statement, known: Option<&Event>) -> Result<(), String> {
     let whole = known.map(Event::whole);
     let class = statement.class.as_deref();
