@@ -280,7 +280,7 @@ pub(crate) mod tests {
             within[0].deflated(&mut deflater).0.as_ptr(),
             before.as_ptr()
         );
-        let packed = member(&mut deflater, &joined, &Pieces::default(), &within[1]).to_vec();
+        let packed = member(&mut deflater, &[&joined], &Pieces::default(), &within[1]).to_vec();
         assert_eq!(unpack(&packed), b"one two two ");
     }
 

@@ -40,7 +40,7 @@ pub fn read(id: &str, json: &[u8], known: Option<&Event>, edge: Wall) -> Result<
     let start = match &said.start {
         Some(start) => moment("start", start)?,
         // As it is printed, so that the description reads back.
-        None => known.map_or(Wall(edge.0.div_euclid(1000) * 1000), Event::start),
+        None => known.map_or_else(|| whole_ms(edge), Event::start),
     };
     let mut statement = Statement {
         class: said.class,
@@ -121,8 +121,12 @@ fn moment(name: &str, text: &str) -> Result<Wall, String> {
     let wall = Wall::parse(text);
     let wall =
         wall.ok_or_else(|| format!("{name} is not a date such as 2026-01-01T00:03:20.000Z"))?;
-    // Lists print milliseconds.
-    Ok(Wall(wall.0.div_euclid(1000) * 1000))
+    Ok(whole_ms(wall))
+}
+
+/// Lists print milliseconds.
+fn whole_ms(wall: Wall) -> Wall {
+    Wall(wall.0.div_euclid(1000) * 1000)
 }
 
 fn span(name: &str, seconds: Option<f64>) -> Result<Option<Micros>, String> {

@@ -250,6 +250,9 @@ mod tests {
     };
     use crate::media::event::{EventChange, Removed, Told};
 
+    /// Id, start, end, planned milliseconds, and which sections there are.
+    type Fact = (String, Wall, Option<Wall>, Option<i64>, String);
+
     /// What a player would find in the list, and the list itself.
     #[derive(Default)]
     struct Board {
@@ -300,8 +303,7 @@ mod tests {
             self.hear_in(BINARY, data, when).unwrap();
         }
 
-        /// Id, start, end, planned, and which sections there are.
-        fn facts(&self) -> Vec<(String, Wall, Option<Wall>, Option<i64>, String)> {
+        fn facts(&self) -> Vec<Fact> {
             let roles = |event: &Event| {
                 let roles = [(Role::Out, 'O'), (Role::In, 'I'), (Role::Command, 'C')];
                 roles

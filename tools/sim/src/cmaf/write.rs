@@ -99,7 +99,7 @@ pub fn chunk(sequence: u32, prefix: Prefix, fragments: &[Fragment<'_>]) -> Vec<u
             words(out, &[fragments[0].spec.timescale]);
             out.extend_from_slice(&cue.at.to_be_bytes());
             words(out, &[0xffff_ffff, sequence]);
-            out.extend_from_slice(b"urn:scte:scte35:2013:bin\01\0");
+            out.extend_from_slice(b"urn:scte:scte35:2013:bin\0v\0");
             out.extend(splice_insert(cue));
         });
     }
