@@ -85,6 +85,29 @@ pub const TRACK_KINDS_MAX: usize = 16;
 /// finely write some dozens.
 pub const FRAGMENT_BOXES_MAX: usize = 512;
 
+/// Event messages of one chunk that are looked at; encoders send one or two.
+pub const CHUNK_MESSAGES_MAX: usize = 64;
+
+/// Statements about events in one channel's list. Breaks with their ends and
+/// an operator's marks are some hundreds in a window of a day; a further one is
+/// refused.
+pub const EVENT_STATEMENTS_MAX: usize = 1024;
+/// Bytes of all of them: they stand in every playlist.
+pub const EVENT_BYTES_MAX: usize = 512 * 1024;
+/// Ids of a channel that can't be used: those in the list, and those that were
+/// taken off it within a window.
+pub const EVENT_IDS_MAX: usize = 4096;
+/// Bytes of a request that describes an event.
+pub const EVENT_REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// Requests of one core that describe events and are not whole.
+pub const EVENT_REQUESTS_MAX: usize = 256;
+/// How far ahead of the live edge an event may begin, in seconds: a schedule
+/// for a week.
+pub const EVENT_AHEAD_S_MAX: i64 = 7 * 86_400;
+/// An event that is given no end is over after this, in seconds, so that one
+/// that was forgotten does not stand in the list for ever.
+pub const EVENT_OPEN_S_MAX: i64 = 86_400;
+
 /// Tracks of one channel. A ladder of 8, 8 languages, subtitles and metadata.
 pub const CHANNEL_TRACKS_MAX: usize = 48;
 /// Channels of one process; a further one is refused with 503.
@@ -149,6 +172,8 @@ pub const DRAIN_GRACE_MS: u64 = 250;
 pub const DESCRIPTORS_RESERVED: usize = 512;
 
 const _: () = assert!(REQUEST_TARGET_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
+const _: () = assert!(EVENT_REQUEST_BYTES_MAX < EVENT_BYTES_MAX);
+const _: () = assert!(EVENT_STATEMENTS_MAX < EVENT_IDS_MAX);
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= PIPELINED_BYTES_MAX);
 const _: () = assert!(BOX_BYTES_MAX + CHUNK_PREFIX_BYTES_MAX < CHUNK_BYTES_MAX);
 const _: () = assert!(CHUNK_RESERVE_BYTES_MAX as u64 <= CHUNK_BYTES_MAX);

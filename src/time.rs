@@ -56,6 +56,36 @@ impl Wall {
         )
     }
 
+    /// Reads a date of RFC 3339 with at most microseconds, in any zone.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (date, rest) = text.split_at_checked(10)?;
+        let (time, rest) = rest.strip_prefix(['T', 't'])?.split_at_checked(8)?;
+        let (fraction, zone) = match rest.strip_prefix('.') {
+            Some(rest) => {
+                let end = rest.find(|c: char| !c.is_ascii_digit())?;
+                rest.split_at(end)
+            }
+            None => ("0", rest),
+        };
+        let [year, month, day] = fields(date, '-', [4, 2, 2])?;
+        let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
+        let zone_s = match zone {
+            "Z" | "z" => 0,
+            _ => {
+                let sign = if zone.starts_with('-') { -1 } else { 1 };
+                let [hours, minutes] = fields(zone.strip_prefix(['+', '-'])?, ':', [2, 2])?;
+                (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60)?
+            }
+        };
+        if fraction.is_empty() || fraction.len() > 6 || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let us: i64 = format!("{fraction:0<6}").parse().ok()?;
+        let days = days_of(year, month, day)?;
+        let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second - zone_s;
+        Some(Self(seconds * 1_000_000 + us))
+    }
+
     /// The date as an HTTP `Date` field wants it (RFC 9110 section 5.6.7).
     pub fn http_date(self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -159,6 +189,30 @@ fn saturate(value: i128) -> i64 {
     value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
 }
 
+/// Numbers of exactly so many digits.
+fn fields<const N: usize>(text: &str, between: char, digits: [usize; N]) -> Option<[i64; N]> {
+    let mut out = [0; N];
+    let mut parts = text.split(between);
+    for (field, digits) in out.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits)?;
+        let plain = part.bytes().all(|byte| byte.is_ascii_digit());
+        *field = part.parse().ok().filter(|_| plain)?;
+    }
+    parts.next().is_none().then_some(out)
+}
+
+/// Days from 1970-01-01 to a date, if there is such a date.
+fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
+    // Years start in March here, so that the leap day is the last of one.
+    let (from_march, year) = ((month + 9) % 12, year - i64::from(month <= 2));
+    let of_year = (153 * from_march + 2) / 5 + day - 1;
+    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = year * 365 + leaps + of_year - 719_468;
+    let there = Civil::of(days * 86_400);
+    let same = (i64::from(there.month), i64::from(there.day)) == (month, day);
+    (1..=12).contains(&month).then_some(days).filter(|_| same)
+}
+
 /// A date and time of day in UTC, proleptic Gregorian.
 struct Civil {
     year: i64,
@@ -216,6 +270,46 @@ mod tests {
             "2000-02-29T00:00:00.000Z"
         );
         assert_eq!(Wall(-1).rfc3339(), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn rfc3339_dates_are_read_in_any_zone() {
+        for wall in [0, 951_782_399_999_000, 951_868_800_000_000, -1_000, 1 << 50] {
+            let wall = Wall(wall / 1000 * 1000);
+            assert_eq!(Wall::parse(&wall.rfc3339()), Some(wall));
+        }
+        let noon = Wall::parse("2026-01-01T12:00:00Z").unwrap();
+        for same in [
+            "2026-01-01T14:30:00.000+02:30",
+            "2026-01-01T04:00:00-08:00",
+            "2026-01-01t12:00:00.0z",
+        ] {
+            assert_eq!(Wall::parse(same), Some(noon), "{same}");
+        }
+        let fraction = Wall::parse("2026-01-01T12:00:00.25Z");
+        assert_eq!(fraction, Some(noon + Micros(250_000)));
+        for wrong in [
+            "",
+            "2026-01-01",
+            "2026-01-01T12:00:00",
+            "2026-01-01 12:00:00Z",
+            "2026-02-29T12:00:00Z",
+            "2026-13-01T12:00:00Z",
+            "2026-00-01T12:00:00Z",
+            "2026-01-00T12:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T12:60:00Z",
+            "2026-01-01T12:00:00.Z",
+            "2026-01-01T12:00:00.1234567Z",
+            "2026-01-01T12:00:00+0200",
+            "2026-01-01T12:00:00+24:00",
+            "+026-01-01T12:00:00Z",
+            "2026-1-01T12:00:00.0Z",
+            "2026-01-01T12:00:00Z ",
+            "2026-01-01T12:00:0\u{e9}",
+        ] {
+            assert_eq!(Wall::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -176,13 +176,15 @@ impl Pieces {
     }
 }
 
-/// One gzip member that unpacks to `head`, `middle` and `tail`.
-pub fn member(deflater: &mut Deflater, head: &Piece, middle: &Pieces, tail: &Piece) -> Rope {
+/// One gzip member that unpacks to `heads`, `middle` and `tail`.
+pub fn member(deflater: &mut Deflater, heads: &[&Piece], middle: &Pieces, tail: &Piece) -> Rope {
     let mut sum = Checksum::default();
     let mut out = Rope::from(Bytes::from_static(&MEMBER_HEAD));
-    let (bytes, of_head) = head.deflated(deflater);
-    out.push(bytes.clone());
-    sum.append(of_head);
+    for head in heads {
+        let (bytes, of_head) = head.deflated(deflater);
+        out.push(bytes.clone());
+        sum.append(of_head);
+    }
     let (bytes, of_middle) = middle.deflated(deflater);
     out.extend(bytes);
     sum.append(of_middle);
@@ -200,7 +202,7 @@ pub fn member(deflater: &mut Deflater, head: &Piece, middle: &Pieces, tail: &Pie
 /// One gzip member that unpacks to `text`.
 pub fn whole(deflater: &mut Deflater, text: &[u8]) -> Rope {
     let piece = Piece::new(Bytes::copy_from_slice(text));
-    member(deflater, &piece, &Pieces::default(), &Piece::default())
+    member(deflater, &[&piece], &Pieces::default(), &Piece::default())
 }
 
 /// CRC-32 and length of some text (RFC 1952 section 2.3.1).
@@ -247,8 +249,9 @@ pub(crate) mod tests {
             let mut deflater = Deflater::new();
             let pieces: Vec<_> = texts.iter().map(|text| Piece::new(text.clone())).collect();
             let (head, tail) = (Piece::new(noise.clone()), Piece::new(texts[0].clone()));
-            let packed = member(&mut deflater, &head, &Pieces::new(pieces), &tail).to_vec();
-            let want = [&noise[..], texts.concat().as_bytes(), texts[0].as_bytes()].concat();
+            let packed = member(&mut deflater, &[&head, &tail], &Pieces::new(pieces), &tail).to_vec();
+            let own = texts[0].as_bytes();
+            let want = [&noise[..], own, texts.concat().as_bytes(), own].concat();
             prop_assert_eq!(unpack(&packed), want);
             prop_assert_eq!(unpack(&whole(&mut deflater, &noise).to_vec()), noise);
         }
@@ -277,7 +280,7 @@ pub(crate) mod tests {
             within[0].deflated(&mut deflater).0.as_ptr(),
             before.as_ptr()
         );
-        let packed = member(&mut deflater, &joined, &Pieces::default(), &within[1]).to_vec();
+        let packed = member(&mut deflater, &[&joined], &Pieces::default(), &within[1]).to_vec();
         assert_eq!(unpack(&packed), b"one two two ");
     }
 

@@ -1,8 +1,9 @@
 //! The media playlist of one track (rfc8216bis section 4.4.3).
 //!
-//! A version is `[head][settled segments][tail]`. The middle is kept in blocks
-//! of text that was rendered once; head and tail are short and are written for
-//! every version, so that a part costs the same in any window.
+//! A version is `[head][date ranges][settled segments][tail]`. What lies between
+//! head and tail is kept as text that was rendered once; head and tail are short
+//! and are written for every version, so that a part costs the same in any
+//! window.
 
 mod lines;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use crate::hls::List;
 use crate::hls::block::Blocks;
+use crate::hls::daterange::{self, DateRanges};
 use crate::hls::gzip::{self, Deflater, Piece, Pieces};
 use crate::hls::media::lines::Scope;
 use crate::hls::reload::Skip;
@@ -24,28 +26,35 @@ use crate::media::window::{Segment, Window};
 pub struct Version {
     whole: Text,
     /// Where some segments are old enough to be left out.
-    delta: Option<Text>,
+    delta: Option<Delta>,
+}
+
+#[derive(Clone, Debug)]
+struct Delta {
+    without_segments: Text,
+    without_date_ranges: Text,
 }
 
 #[derive(Clone, Debug)]
 struct Text {
     head: Rc<Piece>,
+    date_ranges: Rc<Piece>,
     middle: Rc<Pieces>,
     tail: Rc<Piece>,
 }
 
 impl Version {
-    /// Whether a request with this directive gets a delta update. Where nothing
-    /// is old enough, or the playlist has ended, it gets the whole (section
-    /// 6.2.5.1).
-    pub fn is_delta(&self, skip: Option<Skip>) -> bool {
-        skip.is_some() && self.delta.is_some()
+    /// What a request with this directive gets left out. Where no segment is old
+    /// enough, or the playlist has ended, it gets the whole (section 6.2.5.1).
+    pub fn applied(&self, skip: Option<Skip>) -> Option<Skip> {
+        skip.filter(|_| self.delta.is_some())
     }
 
     /// The text.
     pub fn plain(&self, skip: Option<Skip>) -> Rope {
         let of = self.of(skip);
         let mut text = Rope::from(of.head.text().clone());
+        text.push(of.date_ranges.text().clone());
         text.extend(of.middle.text());
         text.push(of.tail.text().clone());
         text
@@ -54,12 +63,13 @@ impl Version {
     /// The text as one gzip member; what settled was compressed before.
     pub fn gzip(&self, skip: Option<Skip>, deflater: &mut Deflater) -> Rope {
         let of = self.of(skip);
-        gzip::member(deflater, &of.head, &of.middle, &of.tail)
+        gzip::member(deflater, &[&of.head, &of.date_ranges], &of.middle, &of.tail)
     }
 
     fn of(&self, skip: Option<Skip>) -> &Text {
-        match &self.delta {
-            Some(delta) if skip.is_some() => delta,
+        match (&self.delta, skip) {
+            (Some(delta), Some(Skip::Segments)) => &delta.without_segments,
+            (Some(delta), Some(Skip::SegmentsAndDateRanges)) => &delta.without_date_ranges,
             _ => &self.whole,
         }
     }
@@ -73,6 +83,7 @@ impl Version {
 pub struct MediaPlaylist {
     list: List,
     settled: Blocks,
+    date_ranges: DateRanges,
     segments_rendered: u64,
 }
 
@@ -100,25 +111,46 @@ impl MediaPlaylist {
         scope.foot(&mut tail, window, index);
         let whole = Text {
             head: Piece::new(scope.head(window, first)),
+            date_ranges: self.date_ranges.piece(channel.events()),
             middle: self.settled.shown(first.map_or(0, |first| first.msn)),
             tail: Piece::new(tail),
         };
-        let delta = scope.kept_from(window).map(|kept_msn| {
-            // What is kept is twice as long as what still changes, so the cut
-            // lies within what has settled.
-            assert!(kept_msn <= self.settled.next_msn(), "parts are kept");
-            Text {
-                head: Piece::new(scope.delta_head(window, kept_msn)),
-                middle: self.settled.kept(kept_msn),
-                tail: Rc::clone(&whole.tail),
-            }
-        });
+        let delta = scope
+            .kept_from(window)
+            .map(|kept_msn| self.delta(&scope, window, kept_msn, &whole));
         Version { whole, delta }
     }
 
     /// Texts of segments written since the renderer was made.
     pub fn segments_rendered(&self) -> u64 {
         self.segments_rendered
+    }
+
+    /// Draws the delta updates of a version, the first segment of which is
+    /// `kept_msn`.
+    fn delta(&mut self, scope: &Scope<'_>, window: &Window, kept_msn: u64, whole: &Text) -> Delta {
+        // What is kept is twice as long as what still changes, so the cut lies
+        // within what has settled.
+        assert!(kept_msn <= self.settled.next_msn(), "parts are kept");
+        let without_segments = Text {
+            head: Piece::new(scope.delta_head(window, kept_msn, None)),
+            middle: self.settled.kept(kept_msn),
+            ..whole.clone()
+        };
+        // A copy that this joins was drawn when its end lay at the first kept
+        // segment or later, so it has all that was told before then.
+        let since = window.segment(kept_msn).expect("it is listed").wall;
+        let events = scope.events();
+        let gone = daterange::removed(events, since);
+        let without_date_ranges = Text {
+            head: Piece::new(scope.delta_head(window, kept_msn, Some(&gone))),
+            date_ranges: Piece::new(daterange::lines(events, since)),
+            ..without_segments.clone()
+        };
+        Delta {
+            without_segments,
+            without_date_ranges,
+        }
     }
 
     /// Writes what has become final and drops what is no longer listed.

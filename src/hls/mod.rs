@@ -9,6 +9,8 @@
 //! | [`reload`] | delivery directives, the decision on a request, hinted parts |
 //! | [`media`] | media playlists, version after version |
 //! | `block` | text of segments that no longer changes |
+//! | `daterange` | events of the channel as date ranges |
+//! | [`operator`] | date ranges that an operator describes, in JSON |
 //! | [`gzip`] | one gzip member out of pieces that were compressed before |
 //! | [`multivariant`] | the multivariant playlist, its groups and names |
 //! | `variables` | what the operator has playlists define |
@@ -32,6 +34,15 @@
 //! | 4.4.5.3, B.1 | one hint, none after the end | `media` | `s4_4_5_3_the_hint_names_the_part_that_is_listed_next` |
 //! | B.1 | a header that the next part needs is hinted and can be fetched | `media` | `sb_1_a_header_that_the_next_part_needs_is_hinted_and_there` |
 //! | 4.4.5.4, B.1 | a report for every other playlist, under its URI | `media` | `s4_4_5_4_reports_name_the_uris_of_the_multivariant_playlist` |
+//! | 4.4.5.1 | date ranges stand before the segments, the same in every playlist | `daterange` | `s4_4_5_1_date_ranges_stand_before_the_segments_of_every_playlist` |
+//! | 4.4.5.1 | dates of ranges are those of segments | `daterange` | `s4_4_5_1_dates_are_those_of_the_segments` |
+//! | 4.4.5.1 | what is said later of an id adds and never changes | `media::event` | `s4_4_5_1_later_statements_add_and_never_change` and its neighbours |
+//! | 4.4.5.1 | what no date range can hold is refused | `operator` | `s4_4_5_1_what_a_date_range_cannot_hold_is_refused` |
+//! | 4.4.5.1.1 | splice out and in are one id, other commands are SCTE35-CMD, cancelled ones leave, ids are distinct | `media::event` | `s4_4_5_1_1_an_insert_and_its_return_are_one_event` and its neighbours |
+//! | 4.4.5.2 | the list of removed ids is there, empty or not, and the version is 10 | `daterange` | `s4_4_5_2_the_list_of_removals_may_be_empty_and_is_there` |
+//! | 6.2.1 | a date range stays while any of it maps to listed media | `media::event` | `s6_2_1_an_event_stays_while_any_of_it_belongs_to_listed_media` |
+//! | 6.2.5.1 | old date ranges are left out, and any copy that a delta joins becomes the playlist | `daterange` | `s6_2_5_1_a_delta_and_any_copy_it_joins_are_the_playlist` and its neighbours |
+//! | D | an interstitial has one asset or one list | `operator` | `sd_interstitials_name_one_asset_or_list` |
 //! | 4.4.6.1 | distinct names, one default, one automatic choice a language | `multivariant` | `s4_4_6_1_1_names_differ_and_one_a_language_is_chosen_automatically` |
 //! | 4.4.6.1 | roles decide what is default, automatic, forced; characteristics | `multivariant` | `s4_4_6_1_roles_say_what_is_default_and_what_is_chosen` and its neighbours |
 //! | 4.4.6.1.1 | groups of a type have the same members | `multivariant` | `s4_4_6_1_1_encodings_of_sound_are_groups_with_the_same_members`, `s4_4_6_1_group_rules_hold_for_any_tracks` |
@@ -46,13 +57,15 @@
 //! | 6.2.6 | hinted parts are held, others refused | `reload` | `s6_2_6_parts_are_served_held_or_refused_by_their_number` |
 //! | B.1 | lifetimes in caches | `cache` | `sb_1_lifetimes_follow_the_table` |
 //!
-//! Not here yet: I-frame playlists, DATERANGE, metadata tracks.
+//! Not here yet: metadata tracks.
 
 mod block;
 pub mod cache;
+mod daterange;
 pub mod gzip;
 pub mod media;
 pub mod multivariant;
+pub mod operator;
 pub mod reload;
 #[cfg(test)]
 mod testing;
@@ -80,6 +93,7 @@ const HORIZON_TARGETS: u64 = 3;
 /// Delta updates leave out what lies further from the end of the list than this
 /// many target durations, the fewest allowed (section 4.4.3.8).
 const SKIP_TARGETS: u64 = 6;
+const _: () = assert!(SKIP_TARGETS < crate::media::event::REMEMBERED_TARGETS);
 
 /// Whether a track has a media playlist that others name.
 fn is_listed(track: &Track) -> bool {

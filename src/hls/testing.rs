@@ -10,6 +10,7 @@ use quick_m3u8::{HlsLine, Reader};
 
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use crate::media::cmaf::{Kind, Roles, SampleDefaults, TrackHeader};
+use crate::media::event::{EventChange, Removed, Statement, Told};
 use crate::media::policy::PartAddressing;
 use crate::media::presentation::Presentation;
 use crate::media::rope::Rope;
@@ -17,7 +18,7 @@ use crate::media::window::{HeaderObject, Part, Segment, Window};
 use crate::time::{Timescale, Wall};
 
 /// 2026-01-01T00:00:00Z, where media time zero lies.
-const EPOCH: Wall = Wall(1_767_225_600_000_000);
+pub(crate) const EPOCH: Wall = Wall(1_767_225_600_000_000);
 
 /// What is known of a track between two changes.
 #[derive(Clone)]
@@ -228,6 +229,22 @@ impl Script {
     pub(crate) fn overdue(&mut self, name: &str) {
         let track = self.index(name);
         self.apply(&[Change::Overdue { track }]);
+    }
+
+    /// Something is said of an event.
+    pub(crate) fn tell(&mut self, statement: Statement) {
+        let told = Told {
+            since: self.channel.edge_date().unwrap_or(Wall(i64::MIN)),
+            statement: Arc::new(statement),
+        };
+        self.apply(&[Change::Event(EventChange::Told(told))]);
+    }
+
+    /// An event leaves.
+    pub(crate) fn leave(&mut self, id: &str) {
+        let at = self.channel.edge_date().unwrap_or(Wall(i64::MIN));
+        let removed = Removed { at, id: id.into() };
+        self.apply(&[Change::Event(EventChange::Left(vec![removed]))]);
     }
 
     pub(crate) fn end(&mut self) {

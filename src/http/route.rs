@@ -71,6 +71,15 @@ pub enum Route<'a> {
         /// The query, raw: a token may stand in it.
         query: &'a str,
     },
+    /// `/api/v1/channels/{channel}/dateranges` and one of them below it.
+    DateRanges {
+        /// Name of the channel.
+        channel: &'a str,
+        /// Which one; all of them when absent.
+        id: Option<&'a str>,
+        /// The query, raw.
+        query: &'a str,
+    },
     /// `/` and the other files of the page, by path.
     Page {
         /// `/`, `/player.js` and so on.
@@ -120,16 +129,25 @@ impl<'a> Route<'a> {
             "/api/v1/channels" => Self::Channels,
             _ if page::file(path).is_some() => Self::Page { path },
             _ => match rest.strip_prefix("api/v1/channels/") {
-                Some(rest) => Self::channel(rest, query),
+                Some(rest) => Self::of_channel(rest, query),
                 None => Self::Unknown,
             },
         }
     }
 
-    fn channel(rest: &'a str, query: &'a str) -> Self {
-        match rest.split_once('/') {
-            None if is_name(rest) => Self::Channel { channel: rest },
-            Some((channel, "end")) if is_name(channel) => Self::EndChannel { channel, query },
+    /// What lies below `/api/v1/channels/`.
+    fn of_channel(rest: &'a str, query: &'a str) -> Self {
+        let (channel, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        if !is_name(channel) {
+            return Self::Unknown;
+        }
+        let id = rest.strip_prefix("dateranges/");
+        match rest {
+            "" => Self::Channel { channel },
+            "end" => Self::EndChannel { channel, query },
+            _ if rest == "dateranges" || id.is_some_and(is_name) => {
+                Self::DateRanges { channel, id, query }
+            }
             _ => Self::Unknown,
         }
     }
@@ -469,6 +487,18 @@ mod tests {
         check("/api/v1/channels/", Route::Unknown);
         check("/api/v1/channels//end", Route::Unknown);
         check("/api/v1/channels/news/begin", Route::Unknown);
+        let date_ranges = |id, query| Route::DateRanges {
+            channel: "news",
+            id,
+            query,
+        };
+        let all = "/api/v1/channels/news/dateranges";
+        check(all, date_ranges(None, ""));
+        check(&format!("{all}?a"), date_ranges(None, "a"));
+        check(&format!("{all}/ad-1?t=1"), date_ranges(Some("ad-1"), "t=1"));
+        for unknown in ["/", "s", "/a/b", "/a%20b", "//a"] {
+            check(&format!("{all}{unknown}"), Route::Unknown);
+        }
         for path in ["/", "/player.js", "/session.js", "/page.css"] {
             check(path, Route::Page { path });
         }

@@ -7,9 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::media::cmaf::{Kind, Roles, TrackHeader};
+use crate::media::event::{EventChange, Events, REMEMBERED_TARGETS};
 use crate::media::policy::PartAddressing;
 use crate::media::presentation::{Presentation, TrackWords};
 use crate::media::window::{HeaderObject, Segment, Window};
+use crate::time::{Micros, Wall};
 
 /// How a channel is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,13 @@ impl Track {
     pub fn roles(&self) -> Roles {
         self.words.roles.unwrap_or(self.info.header.roles)
     }
+
+    /// Date after its newest media.
+    pub fn edge_date(&self) -> Option<Wall> {
+        let window = &self.window;
+        let newest = window.open().or_else(|| window.last_whole())?;
+        Some(newest.end_date())
+    }
 }
 
 /// One step of a channel; see [`Channel::apply`].
@@ -169,6 +178,8 @@ pub enum Change {
         /// As in [`Track::average_bps`].
         average_bps: u64,
     },
+    /// The list of events moves on.
+    Event(EventChange),
 }
 
 /// The readers' view of one channel.
@@ -184,6 +195,7 @@ pub struct Channel {
     state: State,
     targets: Option<Targets>,
     tracks: Vec<Track>,
+    events: Events,
     /// Rises by one with every applied batch of changes.
     pub seq: u64,
     /// Rises when the list of tracks, the state or the rates change.
@@ -200,6 +212,7 @@ impl Channel {
             state: State::Idle,
             targets: None,
             tracks: Vec::new(),
+            events: Events::default(),
             seq: 0,
             presentation_version: 0,
         }
@@ -231,6 +244,16 @@ impl Channel {
     /// All tracks, in the order in which they joined.
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    /// Its events: one list, shown with every track.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Date of the live edge: of the newest media of any track.
+    pub fn edge_date(&self) -> Option<Wall> {
+        self.tracks.iter().filter_map(Track::edge_date).max()
     }
 
     /// A track by its name in URLs.
@@ -339,7 +362,17 @@ impl Channel {
                 (track.peak_bps, track.average_bps) = (*peak_bps, *average_bps);
                 self.presentation_version += 1;
             }
+            Change::Event(change) => self.events.step(change, self.removals_matter()),
         }
+    }
+
+    /// How long an event that left is remembered: the copy of a player may be
+    /// of a track that lags by a window and be older than its newest media.
+    fn removals_matter(&self) -> Micros {
+        let ms = self.targets.map_or(0, |targets| {
+            targets.window_ms + REMEMBERED_TARGETS * 1000 * u64::from(targets.segment_s)
+        });
+        Micros(i64::try_from(ms).map_or(i64::MAX, |ms| ms.saturating_mul(1000)))
     }
 
     fn window_mut(&mut self, index: TrackIndex) -> &mut Window {

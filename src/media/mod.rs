@@ -7,6 +7,7 @@ pub mod bmff;
 pub mod channel;
 mod clock;
 pub mod cmaf;
+pub mod event;
 pub mod fault;
 mod pace;
 pub mod policy;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::limits;
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use crate::media::clock::{Clock, Grid};
-use crate::media::cmaf::{Kind, TrackChunk, TrackHeader};
+use crate::media::cmaf::{self, Kind, TrackChunk, TrackHeader};
+use crate::media::event::Ear;
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::{AfterEnd, Policy};
 use crate::media::presentation::Presentation;
@@ -17,7 +18,9 @@ use crate::media::rates::Rates;
 use crate::media::targets::{self, Early, Priming};
 use crate::media::timeline::{self, Incoming, Output, Session, Still, Timeline};
 use crate::media::window::{HeaderObject, Segment};
-use crate::time::{Micros, Mono, Now, rescale_floor};
+use crate::time::{Micros, Mono, Now, Wall, rescale_floor};
+
+mod events;
 
 pub use crate::media::timeline::Accepted;
 
@@ -43,6 +46,7 @@ struct Slot {
     session: u64,
     phase: Phase,
     rates: Rates,
+    ear: Ear,
     complaint: Option<String>,
     /// When its edge last moved, and when a segment last became whole.
     moved: Mono,
@@ -75,6 +79,8 @@ pub struct Publisher {
     last_media: Mono,
     /// The newest moment it was told of.
     now: Mono,
+    /// Events that ended before this date have been dropped.
+    forgotten_before: Option<Wall>,
     chunks: u64,
     parts: u64,
 }
@@ -93,6 +99,7 @@ impl Publisher {
             ready_since: None,
             last_media: now.mono,
             now: now.mono,
+            forgotten_before: None,
             chunks: 0,
             parts: 0,
         }
@@ -181,6 +188,7 @@ impl Publisher {
                 session: 1,
                 phase: Phase::Priming(Priming::default()),
                 rates: Rates::default(),
+                ear: Ear::default(),
                 complaint: None,
                 moved: self.now,
                 whole: self.now,
@@ -260,6 +268,9 @@ impl Publisher {
     pub fn tick(&mut self, now: Now) {
         self.now = now.mono;
         self.try_go_live(now);
+        if !self.channel.state().is_over() {
+            self.forget_events(now);
+        }
         let Some(targets) = self.channel.targets().copied() else {
             return;
         };
@@ -354,8 +365,19 @@ impl Publisher {
             }
             Phase::Live(index, timeline) => {
                 let mut out = Output::new(*index);
+                let messages = cmaf::messages(&incoming.chunk, &slot.header.track);
+                let duration = incoming.chunk.duration;
+                let begins = incoming.begins_segment || !incoming.one_segment;
+                let mut ear = slot.ear;
+                ear.note(&incoming.chunk, begins, slot.header.track.edit_shift_ticks);
                 let taken = timeline.chunk(now, &mut self.clock, published_end, incoming, &mut out);
+                if taken == Ok(Accepted::Placed) {
+                    slot.ear = ear;
+                }
                 self.absorb(key, out);
+                if taken == Ok(Accepted::Placed) && !messages.is_empty() {
+                    self.hear(now, key, duration, messages);
+                }
                 taken
             }
         }

@@ -82,6 +82,12 @@ impl Segment {
     pub fn end_ticks(&self) -> i64 {
         self.start_ticks + self.duration_ticks as i64
     }
+
+    /// Wall clock after its last sample.
+    pub fn end_date(&self) -> Wall {
+        let scale = self.header.track.timescale;
+        self.wall + scale.micros(self.duration_ticks as i64)
+    }
 }
 
 /// The newest listed part: `(msn, part)` where `part` is an index in its

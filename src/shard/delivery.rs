@@ -11,6 +11,7 @@ use crate::http::route::Route;
 use crate::limits;
 use crate::media::channel::Channel;
 use crate::media::cmaf::Kind;
+use crate::shard::dateranges;
 use crate::shard::desk::Desk;
 use crate::shard::mirror::Mirror;
 use crate::shard::reader::{Answered, Ask, Reader};
@@ -156,6 +157,7 @@ impl Shard {
             if let Route::Multivariant { channel }
             | Route::MediaPlaylist { channel, .. }
             | Route::IFramePlaylist { channel, .. }
+            | Route::DateRanges { channel, .. }
             | Route::Object { channel, .. } = route
             {
                 self.deliver(now, channel, route, &asked);
@@ -289,6 +291,7 @@ fn answer(
             }
             None => return Answered::Unknown,
         },
+        Route::DateRanges { id, .. } => dateranges::list(desk, now, ask.exchange, channel, id),
         _ => unreachable!("only channels are delivered here"),
     }
     Answered::Yes

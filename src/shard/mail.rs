@@ -158,7 +158,8 @@ impl Shard {
             mirror.reader.dismiss(&mut self.desk, &reply);
             delivery::dismiss_early(&mut self.desk, std::mem::take(&mut mirror.early), &reply);
         }
-        for exchange in std::mem::take(&mut self.sinks) {
+        let orders = std::mem::take(&mut self.orders).into_keys();
+        for exchange in std::mem::take(&mut self.sinks).into_iter().chain(orders) {
             self.desk.respond(exchange, Rc::clone(&reply));
         }
         self.abandon_gatherings(&reply);

@@ -6,6 +6,7 @@
 //! exchange, one request and its response, so that protocols are added outside.
 
 mod control;
+mod dateranges;
 mod delivery;
 mod desk;
 mod home;
@@ -27,6 +28,7 @@ use crate::http::route::Route;
 use crate::media::rope::Rope;
 use crate::metrics::ShellCounters;
 use crate::shard::control::Gathering;
+use crate::shard::dateranges::Order;
 use crate::shard::delivery::Deferred;
 use crate::shard::desk::Desk;
 use crate::shard::home::Home;
@@ -167,6 +169,8 @@ pub struct Shard {
     uploads: BTreeMap<ExchangeId, Arc<str>>,
     /// Exchanges whose body is read and dropped, then answered with 200.
     sinks: BTreeSet<ExchangeId>,
+    /// Descriptions of date ranges that are not whole.
+    orders: BTreeMap<ExchangeId, Order>,
     gatherings: BTreeMap<u64, Gathering>,
     next_ticket: u64,
     last_tick: Mono,
@@ -191,6 +195,7 @@ impl Shard {
             mirrors: BTreeMap::new(),
             uploads: BTreeMap::new(),
             sinks: BTreeSet::new(),
+            orders: BTreeMap::new(),
             gatherings: BTreeMap::new(),
             next_ticket: 0,
             last_tick: Mono::default(),
@@ -257,6 +262,9 @@ impl Shard {
         if let Route::EndChannel { channel, query } = route {
             return self.end_channel(now, exchange, request, (channel, query));
         }
+        if let Route::DateRanges { channel, id, query } = route {
+            return self.date_ranges(now, exchange, request, (channel, id, query));
+        }
         let readable = matches!(request.method, Method::Get | Method::Head);
         let nowhere = matches!(
             route,
@@ -286,6 +294,7 @@ impl Shard {
 
     fn gone(&mut self, exchange: ExchangeId) {
         self.sinks.remove(&exchange);
+        self.orders.remove(&exchange);
         self.desk.parked.remove(&exchange);
         if let Some(name) = self.uploads.remove(&exchange)
             && let Some(home) = self.homes.get_mut(&name)

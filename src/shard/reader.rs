@@ -109,19 +109,23 @@ struct Variant {
 }
 
 impl Variant {
-    const SLOTS: usize = 8;
+    const SLOTS: usize = 12;
 
     fn slot(self, version: &Version) -> usize {
-        let delta = version.is_delta(self.skip);
-        usize::from(self.blocking) * 4 + usize::from(delta) * 2 + usize::from(self.gzip)
+        let left_out = match version.applied(self.skip) {
+            None => 0,
+            Some(Skip::Segments) => 1,
+            Some(Skip::SegmentsAndDateRanges) => 2,
+        };
+        usize::from(self.blocking) * 6 + left_out * 2 + usize::from(self.gzip)
     }
 
     /// The tag of the representation; lifetimes are not part of it.
     fn etag(self, channel: &Channel, version: &Version) -> String {
-        let delta = if version.is_delta(self.skip) {
-            "-d"
-        } else {
-            ""
+        let delta = match version.applied(self.skip) {
+            None => "",
+            Some(Skip::Segments) => "-d",
+            Some(Skip::SegmentsAndDateRanges) => "-d2",
         };
         playlist_etag(channel, (channel.seq, delta), self.gzip)
     }

@@ -98,7 +98,7 @@ impl Shard {
     }
 
     /// Whether a request may change a channel; if not, it is answered.
-    fn is_admitted(
+    pub(super) fn is_admitted(
         &mut self,
         now: Now,
         exchange: ExchangeId,
@@ -119,7 +119,7 @@ impl Shard {
     }
 
     /// Sends a request to the home of its channel, if that is elsewhere.
-    fn moves(&mut self, exchange: ExchangeId, name: &str) -> bool {
+    pub(super) fn moves(&mut self, exchange: ExchangeId, name: &str) -> bool {
         let to = self.home_of(name);
         let elsewhere = to != self.identity.id;
         if elsewhere {
@@ -130,6 +130,9 @@ impl Shard {
 
     /// Some bytes of a body.
     pub(super) fn body(&mut self, now: Now, exchange: ExchangeId, data: &[u8]) {
+        if self.orders.contains_key(&exchange) {
+            return self.order_body(now, exchange, data);
+        }
         let Some(name) = self.uploads.get(&exchange).map(Arc::clone) else {
             return;
         };
@@ -170,6 +173,9 @@ impl Shard {
     pub(super) fn body_end(&mut self, now: Now, exchange: ExchangeId) {
         if self.sinks.remove(&exchange) {
             return self.desk.respond(exchange, Rc::new(stored(now.wall)));
+        }
+        if let Some(order) = self.orders.remove(&exchange) {
+            return self.order_end(now, exchange, &order);
         }
         let Some(name) = self.uploads.get(&exchange).map(Arc::clone) else {
             return;
@@ -393,6 +399,7 @@ impl Shard {
         home.reader.dismiss(&mut self.desk, &over);
         let mut renewed = Home::new(name, &generation(now), &self.settings, now);
         renewed.headers = upload::carry_over(&home.headers, &mut renewed.publisher);
+        renewed.publisher.carry_over(now, home.channel().events());
         for running in home.uploads.values_mut() {
             running.upload.renew(&renewed.headers);
         }

@@ -3,6 +3,7 @@
 #[path = "../support/encoder.rs"]
 mod encoder;
 
+mod dateranges;
 mod delivery;
 mod deltas;
 mod encoders;

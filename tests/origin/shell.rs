@@ -9,7 +9,7 @@ use headwater::http::request::{BodyLength, Method, Request};
 use headwater::shard::{Effect, ExchangeId, Identity, Input, Letter, Settings, Shard, ShardId};
 use headwater::time::{Mono, Now, Wall};
 
-use crate::encoder::{Fragment, Frame, Spec};
+use crate::encoder::{Fragment, Frame, Message, Spec};
 
 /// What was answered.
 #[derive(Clone, Debug)]
@@ -273,6 +273,8 @@ impl Process {
 pub(crate) struct Camera {
     pub(crate) spec: Spec,
     pub(crate) made: u64,
+    /// For the next chunk.
+    pub(crate) messages: Vec<Message>,
 }
 
 impl Camera {
@@ -280,6 +282,7 @@ impl Camera {
         Self {
             spec: Spec::video(90_000),
             made: 0,
+            messages: Vec::new(),
         }
     }
 
@@ -292,6 +295,7 @@ impl Camera {
         });
         let fragment = Fragment {
             time: self.made * 3_600,
+            messages: std::mem::take(&mut self.messages),
             frames: frames.collect(),
             ..Fragment::default()
         };

@@ -144,8 +144,79 @@ pub(crate) struct Fragment {
     pub(crate) styp: bool,
     /// Wall clock in a prft, in seconds since 1970.
     pub(crate) produced_s: Option<u64>,
+    /// Event messages in front of it.
+    pub(crate) messages: Vec<Message>,
     /// In order.
     pub(crate) frames: Vec<Frame>,
+}
+
+/// An event message to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    /// Scheme.
+    pub(crate) scheme: &'static str,
+    /// Ticks a second.
+    pub(crate) timescale: u32,
+    /// Presentation time, for version 1; ticks after the segment, for version 0.
+    pub(crate) time: Result<u64, u32>,
+    /// What it says.
+    pub(crate) data: Vec<u8>,
+}
+
+impl Message {
+    fn bytes(&self) -> Vec<u8> {
+        let names = [self.scheme.as_bytes(), b"\0", b"1\0"].concat();
+        match self.time {
+            Ok(time) => {
+                let head = words(&[1 << 24, self.timescale]);
+                let tail = words(&[u32::MAX, 7]);
+                boxed(
+                    b"emsg",
+                    &[&head, &time.to_be_bytes(), &tail, &names, &self.data],
+                )
+            }
+            Err(after) => {
+                let tail = words(&[self.timescale, after, u32::MAX, 7]);
+                boxed(b"emsg", &[&words(&[0]), &names, &tail, &self.data])
+            }
+        }
+    }
+}
+
+/// A `splice_insert()` section for a whole program, at once.
+pub(crate) fn splice_insert(event_id: u32, out: bool, seconds: Option<u32>) -> Vec<u8> {
+    let flags = 0x5f | if out { 0x80 } else { 0 } | if seconds.is_some() { 0x20 } else { 0 };
+    let mut command = [&event_id.to_be_bytes()[..], &[0x7f, flags]].concat();
+    if let Some(seconds) = seconds {
+        command.push(0xfe);
+        command.extend((seconds * 90_000).to_be_bytes());
+    }
+    command.extend([0; 4]);
+    let len = command.len() as u8;
+    let head = [
+        0xfc,
+        0x30,
+        len + 17,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0xff,
+        0xf0,
+        len,
+        5,
+    ];
+    let mut section = [&head[..], &command, &[0, 0]].concat();
+    let crc = section.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
+            crc << 1 ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+        })
+    });
+    section.extend(crc.to_be_bytes());
+    section
 }
 
 impl Fragment {
@@ -160,6 +231,7 @@ impl Fragment {
             let ntp = words(&[1 << 24, id, (seconds + 2_208_988_800) as u32, 0]);
             prefix.extend(boxed(b"prft", &[&ntp, &self.time.to_be_bytes()]));
         }
+        prefix.extend(self.messages.iter().flat_map(Message::bytes));
         let moof_len = self.moof(id, 0).len() as u32;
         let media: Vec<u8> = self
             .frames

@@ -3,9 +3,11 @@
 // Not every test uses all of it.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater::media::channel::{Change, Channel, Targets};
+use headwater::media::event::{EventChange, Statement};
 use headwater::media::window::{Part, Segment};
 
 /// Everything that was told of one track.
@@ -42,6 +44,8 @@ pub(crate) struct Ledger {
     /// opened.
     pub(crate) batches: Vec<(usize, usize)>,
     targets: Option<Targets>,
+    /// What was said of each event that has not left, in order.
+    pub(crate) events: BTreeMap<String, Vec<Arc<Statement>>>,
     /// Whether durations are held against the targets: sources whose samples
     /// are longer than a part can't keep to them.
     strict: bool,
@@ -55,8 +59,35 @@ impl Ledger {
             tracks: Vec::new(),
             batches: Vec::new(),
             targets: None,
+            events: BTreeMap::new(),
             strict,
         }
+    }
+
+    /// What is said again is never said otherwise, and only what is there
+    /// leaves.
+    fn event(&mut self, change: &EventChange) {
+        let told = match change {
+            EventChange::Told(told) => told,
+            EventChange::Left(removed) => {
+                for removed in removed {
+                    let known = self.events.remove(&*removed.id);
+                    assert!(known.is_some(), "{} leaves and was not there", removed.id);
+                }
+                return;
+            }
+        };
+        let said = &told.statement;
+        let known = self.events.entry(said.id.to_string()).or_default();
+        for before in known.iter() {
+            assert_eq!(before.start, said.start, "the start of {}", said.id);
+            let again = before.duration.is_some() && said.duration.is_some()
+                || before.planned.is_some() && said.planned.is_some()
+                || before.end.is_some() && said.end.is_some()
+                || before.class.is_some() && said.class.is_some();
+            assert!(!again, "{} is told what is known", said.id);
+        }
+        known.push(Arc::clone(said));
     }
 
     /// Takes in one version.
@@ -96,6 +127,7 @@ impl Ledger {
                 Change::Header { track, header } => {
                     self.tracks[usize::from(track.0)].next_header = Some(header.id);
                 }
+                Change::Event(change) => self.event(change),
                 Change::Evict { .. }
                 | Change::Rates { .. }
                 | Change::Overdue { .. }

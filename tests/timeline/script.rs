@@ -115,6 +115,7 @@ impl Source {
             wraps: self.wraps,
             styp: false,
             produced_s: None,
+            messages: Vec::new(),
             frames: frames.collect(),
         };
         self.made += count;

@@ -9,6 +9,7 @@ use crate::hls::{HORIZON_TARGETS, List, SKIP_TARGETS, is_listed};
 use crate::http::route::ObjectName;
 use crate::media::channel::{Channel, State, Targets, Track, TrackIndex};
 use crate::media::cmaf::Kind;
+use crate::media::event::Events;
 use crate::media::policy::PartAddressing;
 use crate::media::window::{Part, Segment, Window};
 use crate::time::{Wall, rescale_floor};
@@ -110,15 +111,29 @@ impl<'a> Scope<'a> {
 
     /// The head of a delta update whose first segment is `kept_msn`. The map in
     /// force is left out with the segment that brought it (section 4.4.5.2).
-    pub(super) fn delta_head(&self, window: &Window, kept_msn: u64) -> String {
-        // 9 is what EXT-X-SKIP needs (section 8).
-        let mut out = self.preamble(9, window);
+    /// Where date ranges are left out too, it says which ones are `gone`.
+    pub(super) fn delta_head(&self, window: &Window, kept_msn: u64, gone: Option<&str>) -> String {
+        // EXT-X-SKIP needs 9, and 10 where it hides date ranges (section 8).
+        let version = if gone.is_some() { 10 } else { 9 };
+        let mut out = self.preamble(version, window);
         let skipped = kept_msn - window.listed_msn();
         push(
             &mut out,
-            format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n"),
+            format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"),
         );
+        if let Some(gone) = gone {
+            push(
+                &mut out,
+                format_args!(",RECENTLY-REMOVED-DATERANGES=\"{gone}\""),
+            );
+        }
+        out.push('\n');
         out
+    }
+
+    /// The events of the channel.
+    pub(super) fn events(&self) -> &'a Events {
+        self.channel.events()
     }
 
     /// What stands in front of all segments and holds for all of them.
@@ -141,7 +156,7 @@ impl<'a> Scope<'a> {
         let boundary_s = SKIP_TARGETS * u64::from(seconds);
         push(
             &mut out,
-            format_args!(",CAN-SKIP-UNTIL={boundary_s}.00000\n"),
+            format_args!(",CAN-SKIP-UNTIL={boundary_s}.00000,CAN-SKIP-DATERANGES=YES\n"),
         );
         if self.list == List::IFrames {
             out.push_str("#EXT-X-I-FRAMES-ONLY\n");

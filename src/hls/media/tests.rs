@@ -228,7 +228,7 @@ fn s4_4_3_8_server_control_is_the_same_in_all_playlists() {
         line.unwrap().to_owned()
     };
     let want = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.50000,\
-                CAN-SKIP-UNTIL=12.00000";
+                CAN-SKIP-UNTIL=12.00000,CAN-SKIP-DATERANGES=YES";
     assert_eq!(["v1", "v2", "a1"].map(control), [want; 3]);
     let script = with_text();
     let control = |name| {

@@ -19,6 +19,7 @@ mod codec;
 mod colour;
 mod cut;
 mod header;
+mod message;
 mod moof;
 mod parser;
 mod resolve;
@@ -29,6 +30,7 @@ mod testing;
 mod write;
 
 pub use cut::{cut, cut_text};
+pub use message::{Message, MessageTime, messages};
 pub use parser::Parser;
 pub use resolve::resolve;
 pub use role::{Role, Roles};

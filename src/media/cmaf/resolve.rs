@@ -47,9 +47,12 @@ pub fn resolve(
             continue;
         }
         let mut track = describe(chunk, fragment, samples)?;
-        let first = places[at].iter().find(|place| place.len > 0);
-        let from = first.map_or(0, |place| place.from as usize);
-        track.first_sample_end = chunk.prefix_len + from + track.samples[0].size as usize;
+        let size = track.samples[0].size as usize;
+        // A sample without bytes may be said to lie anywhere.
+        track.first_sample_end = match places[at].iter().find(|place| place.len > 0) {
+            Some(place) if size > 0 => chunk.prefix_len + place.from as usize + size,
+            _ => chunk.payload_from,
+        };
         if !as_it_came {
             let is_video = header.tracks[indexes[at]].kind == Kind::Video;
             let takes_events = if has_video { is_video } else { at == 0 };

@@ -150,6 +150,25 @@ impl Timeline {
         self.end.map(|end| self.scale().micros(end))
     }
 
+    /// Decode time of the newest accepted chunk, which lasts `duration` ticks,
+    /// as sent but unwrapped.
+    pub(crate) fn newest_start(&self, duration: u64) -> i64 {
+        i64::try_from(self.raw_end.saturating_sub(duration)).unwrap_or(i64::MAX)
+    }
+
+    /// Milliseconds since media was accepted last.
+    pub(crate) fn silent_ms(&self, now: Now) -> u64 {
+        now.mono.ms_since(self.last_accepted)
+    }
+
+    /// Channel time of a decode time near the newest accepted chunk.
+    pub(crate) fn channel_time(&self, decode_time: Micros) -> Micros {
+        let raw_end = i64::try_from(self.raw_end).unwrap_or(i64::MAX);
+        let end = self.scale().micros(self.end.unwrap_or_default());
+        let ahead = decode_time.0.saturating_sub(self.scale().micros(raw_end).0);
+        Micros(end.0.saturating_add(ahead))
+    }
+
     /// Takes in one chunk. `published_end` is the end of all tracks' media.
     pub(crate) fn chunk(
         &mut self,

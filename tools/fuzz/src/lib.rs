@@ -24,6 +24,7 @@ pub mod ingest_name;
 mod ledger;
 pub mod mutate;
 pub mod publisher;
+pub mod scte35;
 
 /// Something to be fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "publisher",
         run: publisher::publisher,
+    },
+    Target {
+        name: "scte35",
+        run: scte35::scte35,
     },
 ];
 

@@ -2,11 +2,12 @@
 //! and at any time.
 
 use headwater::media::cmaf::{Header, Kind};
+use headwater::media::event::{Event, Statement};
 use headwater::media::policy::Policy;
 use headwater::media::publisher::{Manner, Publisher, TrackKey};
-use headwater::time::{Mono, Now, Wall};
+use headwater::time::{Micros, Mono, Now, Wall};
 
-use crate::encoder::{Fragment, Frame, Spec};
+use crate::encoder::{Fragment, Frame, Message, Spec, splice_insert};
 use crate::ledger::Ledger;
 
 /// Changes that one input may make: an hour of gaps in text, and what they drop.
@@ -64,6 +65,23 @@ pub fn publisher(data: &[u8]) {
     }
 }
 
+/// Now and then a cue, somewhere near the chunk at `time`.
+fn messages(time: u64, timescale: u32, a: u8, c: u8) -> Vec<Message> {
+    if c % 8 != 5 {
+        return Vec::new();
+    }
+    let ahead = u64::from(a) * u64::from(timescale) / 16;
+    vec![Message {
+        scheme: "urn:scte:scte35:2013:bin",
+        timescale,
+        time: match c & 0x40 {
+            0 => Ok(time.wrapping_add(ahead)),
+            _ => Err(ahead as u32),
+        },
+        data: splice_insert(u32::from(a % 3), c & 0x80 != 0, (a & 8 != 0).then_some(4)),
+    }]
+}
+
 struct Source {
     key: TrackKey,
     name: String,
@@ -106,6 +124,7 @@ impl World {
                     .end_segment(self.now, self.sources[index].key);
             }
             4 => self.publisher.limit_window(u64::from(a) * 100),
+            5 if what & 0x80 != 0 => self.operator(a, b, c),
             _ if index < self.sources.len() => self.chunk(index, a, b, c),
             _ => {}
         }
@@ -119,6 +138,25 @@ impl World {
             );
             self.ledger.take(seq, &changes);
         }
+    }
+
+    /// The operator says something, true or not, or takes it back.
+    fn operator(&mut self, a: u8, b: u8, c: u8) {
+        let id = format!("mark{}", a % 8);
+        if a & 0x40 != 0 {
+            let _ = self.publisher.withdraw(self.now, &id);
+            return;
+        }
+        let edge = self.publisher.edge_date(self.now);
+        let known = self.publisher.channel().events().get(&id);
+        let start = known.filter(|_| a & 0x20 != 0).map(Event::start);
+        let after = Wall(edge.0 + (i64::from(b) - 128) * 500_000);
+        let mut statement = Statement::new(&id, start.unwrap_or(after));
+        statement.duration = (c & 1 != 0).then_some(Micros(i64::from(c >> 4) * 1_000_000));
+        statement.planned = (c & 2 != 0).then_some(Micros(i64::from(c) * 100_000));
+        statement.class = (c & 4 != 0).then(|| "mark".to_owned());
+        statement.until_next = c & 8 != 0;
+        let _ = self.publisher.tell(self.now, &statement);
     }
 
     fn pass(&mut self, ms: u64) {
@@ -190,6 +228,7 @@ impl World {
             wraps: a & 0x20 != 0,
             styp: true,
             produced_s: (c % 64 == 61).then_some(u64::from(b) << 24 | 7),
+            messages: messages(time, source.spec.timescale, a, c),
             frames: (0..count).map(frame).collect(),
         };
         if fragment.ticks() == 0 {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::checks::bytes::Fetched;
-use crate::checks::{delta, mirror};
+use crate::checks::{date_ranges, delta, mirror};
 use crate::client::resolve;
 use crate::m3u8::{self, Media, Segment};
 use crate::world::{MS, SECOND, World};
@@ -21,6 +21,8 @@ pub struct Audit {
     next: BTreeMap<String, u64>,
     /// Newest capture time of an object's samples, by path.
     captured: BTreeMap<String, Option<u64>>,
+    /// What a player may have kept, by shard and path.
+    copies: BTreeMap<(u16, String), Media>,
     rounds: u64,
 }
 
@@ -45,6 +47,7 @@ impl World {
         match self.audit.rounds % 4 {
             0 => self.compare_shards(path),
             1 => self.compare_delta(path),
+            2 => self.compare_date_ranges(path),
             _ => {}
         }
         if self.audit.rounds.is_multiple_of(6) {
@@ -222,6 +225,37 @@ impl World {
         };
         let verdict = delta::compare(&full, &changed);
         self.judge(verdict.map_err(|error| format!("{path} on shard {shard}: {error}")));
+    }
+
+    /// All playlists of a channel have the same date ranges, and a delta that
+    /// leaves some out is the whole with any copy that it joins.
+    fn compare_date_ranges(&mut self, path: &str) {
+        let shard = self.rng.index(self.origin.shards()) as u16;
+        let channel = self.audit.playlists.get(path).copied();
+        let of = |(path, of): (&String, &usize)| (Some(*of) == channel).then(|| path.clone());
+        let paths: Vec<_> = self.audit.playlists.iter().filter_map(of).collect();
+        let mut seen = Vec::new();
+        for other in paths {
+            seen.extend(
+                self.probe_playlist(shard, &other)
+                    .map(|media| (other, media)),
+            );
+        }
+        self.judge(date_ranges::same(&seen));
+        let Some((_, full)) = seen.into_iter().find(|(own, _)| own == path) else {
+            return;
+        };
+        let Some(delta) = self.probe_playlist(shard, &format!("{path}?_HLS_skip=v2")) else {
+            return;
+        };
+        let key = (shard, path.to_owned());
+        if let Some(copy) = self.audit.copies.get(&key) {
+            let verdict = date_ranges::merge(copy, &delta, &full);
+            self.judge(verdict.map_err(|error| format!("{path} on shard {shard}: {error}")));
+        }
+        if self.rng.percent(30) {
+            self.audit.copies.insert(key, full);
+        }
     }
 
     /// Fetches and judges every whole segment that is new, and the open parts.

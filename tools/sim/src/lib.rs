@@ -23,6 +23,7 @@ pub mod world;
 use crate::agents::Signal;
 use crate::agents::abuser::Abuser;
 use crate::agents::encoder::Encoder;
+use crate::agents::operator::Operator;
 use crate::agents::player::{Player, Style};
 use crate::agents::vandal::Vandal;
 use crate::checks::{HOLD_TARGETS, SLACK_NS};
@@ -109,6 +110,9 @@ fn populate(sim: &mut Sim) {
                 sim.add(Box::new(player), late);
             }
         }
+        if plan.operators {
+            sim.add(Box::new(Operator::new(&channel.name)), SECOND);
+        }
         if plan.vandals {
             let vandal = Vandal::new(&channel.name, channel.tracks[0].spec);
             sim.add(Box::new(vandal), SECOND);
@@ -152,6 +156,15 @@ fn heal(sim: &mut Sim) {
             .find_map(|agent| agent.complaint(&sim.world))
     {
         sim.world.fail(format!("no life after healing: {what}"));
+    }
+    let told = |channel: &plan::ChannelPlan| {
+        !(channel.healthy && channel.cues) || sim.world.checks.date_ranges.has_break(&channel.name)
+    };
+    if sim.world.failure.is_none()
+        && let Some(channel) = channels.iter().find(|channel| !told(channel))
+    {
+        let what = format!("no break of {} was shown", channel.name);
+        sim.world.fail(what);
     }
     if sim.world.failure.is_none()
         && let Some(what) = sim.world.unheard()

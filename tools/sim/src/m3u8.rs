@@ -33,10 +33,33 @@ pub struct Media {
     pub part_hints: Vec<String>,
     /// URIs of hints of type MAP.
     pub map_hints: Vec<String>,
+    /// `EXT-X-DATERANGE`, in order.
+    pub date_ranges: Vec<DateRange>,
+    /// `RECENTLY-REMOVED-DATERANGES` of a delta.
+    pub recently_removed: Option<String>,
     /// `EXT-X-RENDITION-REPORT`: URI, last MSN, last part.
     pub reports: Vec<(String, u64, Option<u64>)>,
     /// `EXT-X-ENDLIST`.
     pub ended: bool,
+}
+
+/// An `EXT-X-DATERANGE`: its attributes by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DateRange {
+    /// Values without quotes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl DateRange {
+    /// Which range it speaks of.
+    pub fn id(&self) -> &str {
+        self.attributes.get("ID").map_or("", String::as_str)
+    }
+
+    /// All of it, in one form.
+    pub fn line(&self) -> String {
+        format!("{:?}", self.attributes)
+    }
 }
 
 /// A segment, whole or open.
@@ -214,12 +237,21 @@ impl Reader {
             }
             "EXT-X-SKIP" => {
                 self.before_segments()?;
-                let count = attributes(value)?
-                    .remove("SKIPPED-SEGMENTS")
-                    .ok_or("no count")?;
+                let mut list = attributes(value)?;
+                let count = list.remove("SKIPPED-SEGMENTS").ok_or("no count")?;
+                self.playlist.recently_removed = list.remove("RECENTLY-REMOVED-DATERANGES");
                 self.playlist.skipped = Some(number(&count)?);
                 self.next_msn = self.playlist.media_sequence + number(&count)?;
                 self.once("skip")
+            }
+            "EXT-X-DATERANGE" => {
+                self.before_parts()?;
+                let attributes = attributes(value)?;
+                if attributes.get("ID").is_none_or(String::is_empty) {
+                    return Err("a date range without an id".into());
+                }
+                self.playlist.date_ranges.push(DateRange { attributes });
+                Ok(())
             }
             "EXT-X-ENDLIST" => {
                 self.playlist.ended = true;
@@ -319,6 +351,13 @@ impl Reader {
         Ok(())
     }
 
+    /// A discontinuity of the first segment may stand in front.
+    fn before_parts(&self) -> Result<(), String> {
+        let none = self.playlist.segments.is_empty() && self.segment.wall_us.is_none();
+        none.then_some(())
+            .ok_or_else(|| "tag belongs before the segments".into())
+    }
+
     fn before_segments(&self) -> Result<(), String> {
         let none = self.playlist.segments.is_empty() && self.segment == Segment::default();
         if none {
@@ -378,7 +417,7 @@ fn micros(text: &str) -> Result<u64, String> {
 }
 
 /// `2026-01-01T00:03:20.000Z` in microseconds since 1970.
-fn wall(text: &str) -> Result<i64, String> {
+pub fn wall(text: &str) -> Result<i64, String> {
     let bad = || format!("not a date: {text:?}");
     let bytes = text.as_bytes();
     if bytes.len() != 24 || bytes[10] != b'T' || bytes[23] != b'Z' || !text.is_ascii() {

@@ -38,6 +38,8 @@ pub struct Plan {
     pub abusers: bool,
     /// Whether vandals send odd uploads.
     pub vandals: bool,
+    /// Whether channels have operators.
+    pub operators: bool,
     /// When faults end, in ns.
     pub safety_ns: u64,
 }
@@ -122,6 +124,8 @@ pub struct ChannelPlan {
     pub prft: bool,
     /// Whether chunks carry boxes nobody knows.
     pub extras: bool,
+    /// Whether breaks are announced.
+    pub cues: bool,
     /// Path to the origin.
     pub quality: Quality,
     /// What goes wrong, and when, in ns.
@@ -251,6 +255,7 @@ impl Plan {
             players: [rng.range(1, 4), rng.range(0, 2), rng.range(0, 3)],
             abusers: rng.percent(60),
             vandals: faults(rng),
+            operators: rng.percent(50),
             safety_ns,
         }
     }
@@ -301,6 +306,7 @@ impl ChannelPlan {
         faults.sort_by_key(|(at, _)| *at);
         let styp = rng.pick(&[Styp::None, Styp::Segments, Styp::Chunks]);
         let (prft, extras) = (rng.percent(20), rng.percent(20));
+        let cues = rng.percent(40);
         let name = format!("ch{index}");
         Self {
             name,
@@ -312,6 +318,7 @@ impl ChannelPlan {
             styp,
             prft,
             extras,
+            cues,
             quality,
             faults,
         }

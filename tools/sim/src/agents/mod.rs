@@ -2,6 +2,7 @@
 
 pub mod abuser;
 pub mod encoder;
+pub mod operator;
 pub mod player;
 pub mod vandal;
 

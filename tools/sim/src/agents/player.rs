@@ -117,7 +117,10 @@ impl Player {
                     .as_ref()
                     .is_some_and(|media| media.can_skip_until_us.is_some());
             let target = match (query, skip) {
-                (Some(query), true) => format!("{}?{query}&_HLS_skip=YES", lane.playlist),
+                (Some(query), true) => {
+                    let how = world.rng.pick(&["YES", "v2"]);
+                    format!("{}?{query}&_HLS_skip={how}", lane.playlist)
+                }
                 (Some(query), false) => format!("{}?{query}", lane.playlist),
                 (None, _) => lane.playlist.clone(),
             };

@@ -36,7 +36,8 @@ pub fn compare(full: &Media, delta: &Media) -> Result<(), String> {
     }
     same &= full.media_sequence == delta.media_sequence
         && full.discontinuity_sequence == delta.discontinuity_sequence
-        && full.part_hints == delta.part_hints;
+        && full.part_hints == delta.part_hints
+        && full.date_ranges == delta.date_ranges;
     if !same {
         return Err(format!("delta and full differ: {delta:?}, {full:?}"));
     }

@@ -2,6 +2,7 @@
 //! own and sees only what goes in and what comes out.
 
 pub mod bytes;
+pub mod date_ranges;
 pub mod delta;
 pub mod edges;
 pub mod immutable;
@@ -36,6 +37,8 @@ pub struct Checks {
     pub bytes: bytes::Bytes,
     /// What is listed or named never changes.
     pub immutable: immutable::Immutable,
+    /// Date ranges stay.
+    pub date_ranges: date_ranges::DateRanges,
     /// What is sent of an object is the object.
     pub ranges: ranges::Ranges,
     /// Blocking reloads are answered in time and truthfully.
@@ -271,6 +274,8 @@ impl Checks {
             .entry(channel.to_owned())
             .or_insert((media.target_s, now));
         shape::check(media)?;
+        self.date_ranges
+            .listed(now, (shard, channel, path), media)?;
         self.immutable.listed(shard, channel, path, media)
     }
 }

@@ -265,6 +265,7 @@ mod tests {
                     styp: Some(&[b"cmfs"]),
                     prft_us: Some(5),
                     extras: true,
+                    cue: None,
                 };
                 let fragment = Fragment {
                     spec: &spec,

@@ -26,6 +26,19 @@ pub struct Prefix {
     pub prft_us: Option<i64>,
     /// An emsg and an unknown box, to be carried along.
     pub extras: bool,
+    /// A splice that is announced.
+    pub cue: Option<Cue>,
+}
+
+/// A splice that is announced, in ticks of the first track.
+#[derive(Clone, Copy, Debug)]
+pub struct Cue {
+    /// Its presentation time.
+    pub at: u64,
+    /// Its event id.
+    pub event_id: u32,
+    /// Out, else back in.
+    pub out: bool,
 }
 
 /// ftyp and moov of `tracks`.
@@ -81,6 +94,15 @@ pub fn chunk(sequence: u32, prefix: Prefix, fragments: &[Fragment<'_>]) -> Vec<u
         });
         boxed(&mut out, b"skip", |out| out.extend_from_slice(&[0xaa; 5]));
     }
+    if let Some(cue) = prefix.cue {
+        full(&mut out, b"emsg", 1, 0, |out| {
+            words(out, &[fragments[0].spec.timescale]);
+            out.extend_from_slice(&cue.at.to_be_bytes());
+            words(out, &[0xffff_ffff, sequence]);
+            out.extend_from_slice(b"urn:scte:scte35:2013:bin\0v\0");
+            out.extend(splice_insert(cue));
+        });
+    }
     // trun offsets depend on the size of moof, which doesn't depend on them.
     let moof_len = moof(sequence, fragments, 0).len();
     out.extend(moof(sequence, fragments, moof_len));
@@ -97,6 +119,20 @@ pub fn chunk(sequence: u32, prefix: Prefix, fragments: &[Fragment<'_>]) -> Vec<u
     for sample in fragments.iter().flat_map(|fragment| fragment.samples) {
         out.extend_from_slice(&sample.payload);
     }
+    out
+}
+
+/// `splice_insert()` of a whole program, at once, in its section.
+fn splice_insert(cue: Cue) -> Vec<u8> {
+    let mut out = vec![0xfc, 0x30, 27, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xf0, 10, 5];
+    words(&mut out, &[cue.event_id]);
+    out.extend([0x7f, if cue.out { 0xdf } else { 0x5f }, 0, 0, 0, 0, 0, 0]);
+    let crc = out.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
+            crc << 1 ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+        })
+    });
+    words(&mut out, &[crc]);
     out
 }
 

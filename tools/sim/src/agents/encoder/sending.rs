@@ -3,7 +3,7 @@
 use crate::agents::encoder::Encoder;
 use crate::client::http_chunk;
 use crate::cmaf::Sample;
-use crate::cmaf::write::{Fragment, Prefix, chunk};
+use crate::cmaf::write::{Cue, Fragment, Prefix, chunk};
 use crate::net::ConnId;
 use crate::plan::{Mode, Styp};
 use crate::world::World;
@@ -60,9 +60,28 @@ impl Encoder {
                 styp,
                 prft_us,
                 extras: self.plan.extras,
+                cue: self.cue(index, fresh, key.0),
             },
             &fragments,
         )
+    }
+
+    /// What the first chunk of a segment announces for the next one: every
+    /// sixth a break, for three.
+    fn cue(&self, index: usize, fresh: bool, segment: u64) -> Option<Cue> {
+        let run = &self.uplinks[index].runs[0];
+        let out = segment % 6 == 1;
+        if !self.plan.cues || !fresh || !(out || segment % 6 == 4) {
+            return None;
+        }
+        let grid = &self.plan.grid;
+        let ticks = u128::from(grid.segment_frames * grid.frame_ticks);
+        let ticks = ticks * u128::from(run.plan.spec.timescale) / u128::from(grid.timescale);
+        Some(Cue {
+            at: run.decode_time(run.next) + ticks as u64,
+            event_id: (segment / 6 % 3) as u32,
+            out,
+        })
     }
 
     /// Takes the next chunk and records it.
