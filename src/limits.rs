@@ -130,9 +130,10 @@ pub const CHANNEL_UPLOADS_MAX: usize = 256;
 /// Connections of one core. The descriptor limit of the process is shared out
 /// among the cores and may be lower.
 pub const CORE_CONNECTIONS_MAX: usize = 1 << 20;
-/// Requests parked on one core.
+/// Requests parked on one core, streamed responses under way included.
 pub const CORE_PARKED_MAX: usize = 1 << 19;
-/// Requests parked on one channel on one core; overflow is 503.
+/// Requests parked on one channel on one core, streamed responses under way
+/// included; overflow is 503.
 pub const CHANNEL_PARKED_MAX: usize = 1 << 18;
 /// Slots of players who left a channel while they waited, on one core, that are
 /// not worth a search; beyond it they may not outnumber those who wait.

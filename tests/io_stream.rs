@@ -110,6 +110,21 @@ fn what_breaks_off_has_no_end() {
 }
 
 #[test]
+fn a_peer_that_breaks_the_rules_meanwhile_is_cut_off() {
+    let stage = Stage::start(1, Tuning::default());
+    let mut client = stage.connect();
+    client.send(b"GET /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.head();
+    client.send(b"no length\r\n");
+    let error = client.stream.read(&mut [0; 10]).expect_err("a reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    stage.seen.wait("the core hears it", |seen| {
+        seen.gone.load(Ordering::SeqCst) == 1 && seen.counter(|counters| counters.open) == 0
+    });
+    stage.end();
+}
+
+#[test]
 fn slow_readers_get_all_and_hold_nobody_up() {
     let patience = Patience {
         send_stall_ms: 2_000,

@@ -33,6 +33,9 @@
 //! | 6.2.5.1 | a delta for who asks, the whole playlist where nothing is old enough and after the end | `media` | `s6_2_5_1_a_delta_and_what_it_left_out_are_the_playlist` and its neighbours |
 //! | 4.4.5.3, B.1 | one hint, none after the end | `media` | `s4_4_5_3_the_hint_names_the_part_that_is_listed_next` |
 //! | B.1 | a header that the next part needs is hinted and can be fetched | `media` | `sb_1_a_header_that_the_next_part_needs_is_hinted_and_there` |
+//! | 4.4.4.9, 4.4.5.3 | parts and hints as ranges of their segments, as an option | `media` | `s4_4_4_9_parts_are_ranges_of_their_segments_where_that_is_chosen` |
+//! | 4.4.5.3, 6.2.6 | a hinted range gets what is listed at its place | `shard` | `s4_4_5_3_a_hinted_range_gets_what_is_listed_there` |
+//! | 6.2.6 | of the segment under way whole parts are sent, and its end | `shard` | `s6_2_6_the_open_segment_is_sent_part_by_part_on_every_core` |
 //! | 4.4.5.4, B.1 | a report for every other playlist, under its URI | `media` | `s4_4_5_4_reports_name_the_uris_of_the_multivariant_playlist` |
 //! | 4.4.5.1 | date ranges stand before the segments, the same in every playlist | `daterange` | `s4_4_5_1_date_ranges_stand_before_the_segments_of_every_playlist` |
 //! | 4.4.5.1 | dates of ranges are those of segments | `daterange` | `s4_4_5_1_dates_are_those_of_the_segments` |

@@ -2,7 +2,7 @@
 //! only, to the end of the segment and no further.
 
 use headwater::http::request::{BodyLength, Method};
-use headwater::media::policy::Policy;
+use headwater::media::policy::{PartAddressing, Policy};
 use headwater::shard::{ExchangeId, Letter, Settings, ShardId};
 
 use crate::shell::{Body, Camera, Fields, Process, endless, stream, uris};
@@ -471,6 +471,71 @@ fn streams_are_bounded_like_parked_requests() {
     scene.get(0, &url, None);
     let report = scene.process.get("/api/v1/channels/c").text();
     assert!(report.contains("\"parked\":1"), "{report}");
+}
+
+#[test]
+fn s4_4_5_3_a_hinted_range_gets_what_is_listed_there() {
+    let policy = Policy {
+        part_addressing: PartAddressing::ByteRange,
+        ..Policy::default()
+    };
+    let settings = Settings {
+        policy,
+        ..Settings::default()
+    };
+    let mut process = Process::new(1, settings);
+    let mut camera = Camera::new();
+    let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 11_000);
+    let attribute = |line: &str, name: &str| {
+        let (_, value) = line.split_once(name).expect("an attribute");
+        value.split(['"', ',']).next().expect("a value").to_owned()
+    };
+    let mut starts = 0;
+    for _ in 0..30 {
+        let text = process.get("/live/c/v.m3u8").text();
+        let line = text.lines().find(|line| line.contains("TYPE=PART"));
+        let line = line.expect("a hint");
+        let (uri, start) = (attribute(line, "URI=\""), attribute(line, "-START="));
+        let url = format!("/live/c/{uri}");
+        let fields = Fields {
+            range: Some(&format!("bytes={start}-{RANGE_END}")),
+            ..Fields::default()
+        };
+        let held = process.get_at(0, &url, fields);
+        let head = loop {
+            assert!(text.contains(&uri) || start == "0");
+            stream(&mut process, upload, &mut camera, 200);
+            if let Some(answer) = process.answer(held) {
+                break answer;
+            }
+        };
+        starts += u64::from(start == "0");
+        // A part that ends its segment comes with it.
+        let got = match head.field("Content-Length") {
+            Some(_) => head.body,
+            None => process.streamed(held).bursts.concat(),
+        };
+        let text = process.get("/live/c/v.m3u8").text();
+        let listed = format!("@{start}\"");
+        let mut parts = text.lines().filter(|line| line.starts_with("#EXT-X-PART:"));
+        let part = parts.find(|line| line.contains(&uri) && line.contains(&listed));
+        let part = part.expect("the hint is listed");
+        let len: usize = attribute(part, "BYTERANGE=\"")
+            .split('@')
+            .next()
+            .and_then(|len| len.parse().ok())
+            .expect("a length");
+        let first: usize = start.parse().expect("a number");
+        let fields = Fields {
+            range: Some(&format!("bytes={first}-{}", first + len - 1)),
+            ..Fields::default()
+        };
+        let again = process.get_at(0, &url, fields);
+        let again = process.answer(again).expect("it is there");
+        assert_eq!((head.status, again.status), (206, 206));
+        assert!(again.body == got && again.body.len() == len);
+    }
+    assert!(starts > 2, "the starts of segments are hinted too");
 }
 
 #[test]
