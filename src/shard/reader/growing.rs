@@ -332,7 +332,7 @@ impl Reader {
         if kept.as_ref().is_none_or(|kept| kept.of != of) {
             let builder = match span {
                 Some(Span::From { first, last }) => {
-                    let last = last.unwrap_or(LAST_BYTE.max(first));
+                    let last = last.unwrap_or_else(|| LAST_BYTE.max(first));
                     let range = format!("bytes {first}-{last}/*");
                     ReplyBuilder::streamed(206, content_type(channel, index))
                         .field("Content-Range", &range)
