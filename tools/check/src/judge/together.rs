@@ -51,7 +51,7 @@ fn equal_head(first: &Member<'_>, other: &Member<'_>, verdicts: &mut Verdicts) {
     let text = |list: &crate::playlist::media::Media| {
         list.control
             .as_ref()
-            .map_or("none".to_owned(), ToString::to_string)
+            .map_or_else(|| "none".to_owned(), ToString::to_string)
     };
     let mut on = verdicts.of(&other.follow.name);
     on.must(
