@@ -67,7 +67,7 @@ fn lists_over_time_fail_for_the_right_reason() {
             _ => edited(text, "#EXT-X-PART:DURATION=0.5,URI=\"p18.m4s\"\n", ""),
         })
         .collect();
-    let table: Vec<(&str, Vec<String>, Rule, crate::verdict::Level, &str, &str)> = vec![
+    let table: Vec<Case<Vec<String>>> = vec![
         (
             "target duration",
             with(9, "DURATION:2", "DURATION:3"),
