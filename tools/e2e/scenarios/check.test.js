@@ -19,6 +19,8 @@ const NO_LANGUAGE = { rule: 'C40', what: 'a rendition has no LANGUAGE' };
 const LATE = { rule: 'C31', what: 'parts are further apart than the part target and half a second' };
 /** The packager reads its input in blocks of 64 KiB, about a second of it. */
 const IN_BLOCKS = { rule: 'C31', what: 'parts are further apart than PART-HOLD-BACK' };
+/** A part that is long overdue is given up, so that no player waits for it in vain. */
+const OVERDUE = { rule: 'C19', what: 'an overdue hint was given up' };
 /** Tracks are pushed apart, and one may be buffered for longer than the other. */
 const APART = { rule: 'C32', what: 'a rendition is more than a part behind another for half a second' };
 /** Rates are measured as the channel grows; the first segments are all there is. */
@@ -52,7 +54,7 @@ describe('headwater-check', { concurrency: AT_ONCE }, () => {
       const encoder = push(ffmpeg, way, origin, channel);
       t.after(() => encoder.stop('SIGKILL'));
       await origin.live(channel, 2);
-      await conforms(way, origin.playlist(channel), [NO_LANGUAGE, LATE, APART, YOUNG]);
+      await conforms(way, origin.playlist(channel), [NO_LANGUAGE, LATE, OVERDUE, APART, YOUNG]);
       assert.ok(encoder.isRunning, 'the encoder is content');
     });
   }
@@ -63,7 +65,7 @@ describe('headwater-check', { concurrency: AT_ONCE }, () => {
     const encoder = new PackagerPush(path, ffmpegs()[0], origin, 'shaka');
     t.after(() => encoder.stop());
     await origin.live('shaka', 2);
-    await conforms('Shaka Packager', origin.playlist('shaka'), [NO_LANGUAGE, LATE, IN_BLOCKS, APART, YOUNG]);
+    await conforms('Shaka Packager', origin.playlist('shaka'), [NO_LANGUAGE, LATE, OVERDUE, IN_BLOCKS, APART, YOUNG]);
   });
 
   test('the ladder of the demo', async (t) => {
@@ -72,7 +74,7 @@ describe('headwater-check', { concurrency: AT_ONCE }, () => {
     t.after(() => demo.stop());
     const playlist = `http://127.0.0.1:${port}/live/demo/index.m3u8`;
     await until('demo', 20_000, async () => (await (await fetch(playlist)).text()).split('.m3u8').length > 3);
-    const report = await conforms('demo', playlist, [NO_LANGUAGE, LATE, APART, YOUNG]);
+    const report = await conforms('demo', playlist, [NO_LANGUAGE, LATE, OVERDUE, APART, YOUNG]);
     assert.equal(report.renditions.length, 3);
   });
 
@@ -86,7 +88,7 @@ describe('headwater-check', { concurrency: AT_ONCE }, () => {
       await sleep(DOWN_MS);
       encoder = push(ffmpeg, 'one POST a track', origin, 'shaken');
     };
-    const explained = [NO_LANGUAGE, LATE, APART, YOUNG, NEW_HEADER, OTHER_PART, BREAK];
+    const explained = [NO_LANGUAGE, LATE, OVERDUE, APART, YOUNG, NEW_HEADER, OTHER_PART, BREAK];
     await Promise.all([conforms('restart', origin.playlist('shaken'), explained), restart()]);
   });
 
