@@ -184,7 +184,7 @@ impl Follow {
         let last_us = self.log.last().map_or(end_us, |last| last.at_us);
         let bound_us = self.part_bound.unwrap_or_else(|| list.target_us() * 3 / 2) + JITTER_US;
         let gap_us = end_us.saturating_sub(last_us);
-        on.must(
+        on.timely(
             C31,
             "rfc8216bis 6.2.1",
             gap_us <= bound_us.max(list.target_us()),
@@ -333,7 +333,10 @@ impl Follow {
                 )
             };
             let in_time = gap_us <= part_us + slack_us;
-            on.judge(level, C31, "rfc8216bis 6.2.1", in_time, what, saw);
+            match level {
+                Level::Fail => on.timely(C31, "rfc8216bis 6.2.1", in_time, what, saw),
+                _ => on.judge(level, C31, "rfc8216bis 6.2.1", in_time, what, saw),
+            };
         }
         if list.full() > old.full() {
             let gap_us = at_us.saturating_sub(self.segment_us);

@@ -89,7 +89,7 @@ pub fn hinted(on: &mut Scope<'_>, hinted: &Hinted, part_us: u64, bytes_per_s: u6
         .checked_div(bytes_per_s)
         .unwrap_or(0);
     let bound_us = (2 * at_speed_us + 150_000).max(part_us / 4);
-    on.must(
+    on.timely(
         C19,
         "rfc8216bis 6.2.6",
         spread_us <= bound_us,
@@ -563,7 +563,7 @@ pub fn early(on: &mut Scope<'_>, hinted: &Hinted, follow: &Follow, position: (u6
         return;
     };
     let late_us = first.at_us.saturating_sub(listed_us);
-    on.must(
+    on.timely(
         C19,
         "rfc8216bis 6.2.6",
         late_us <= JITTER_US,
