@@ -34,3 +34,6 @@ pub const RUN_SAMPLES_MAX: u32 = 1 << 20;
 pub const JITTER_US: u64 = 500_000;
 /// What an answer that is due at once may take beyond one round trip.
 pub const AT_ONCE_US: u64 = 100_000;
+/// A checker that stood still for longer than this itself does not trust its
+/// own times.
+pub const STALL_US: u64 = 150_000;

@@ -52,12 +52,17 @@ pub struct Finding {
     pub times: u64,
 }
 
+/// Marks findings about time on a machine that was too busy to tell.
+const DOUBT: &str = "the checker's own machine may be why";
+
 /// What was looked at, and what was found.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     found: BTreeMap<(Rule, Level, String, &'static str), Finding>,
     looks: BTreeMap<Rule, u64>,
     skips: BTreeMap<Rule, BTreeMap<&'static str, BTreeSet<String>>>,
+    /// Sentences that are about when something came.
+    timed: BTreeSet<&'static str>,
 }
 
 impl Verdicts {
@@ -82,6 +87,7 @@ impl Verdicts {
                 .and_modify(|known| known.times += finding.times)
                 .or_insert(finding);
         }
+        self.timed.extend(other.timed);
         for (rule, looks) in other.looks {
             *self.looks.entry(rule).or_default() += looks;
         }
@@ -90,6 +96,23 @@ impl Verdicts {
             for (why, renditions) in reasons {
                 known.entry(why).or_default().extend(renditions);
             }
+        }
+    }
+
+    /// A checker that stood still itself for `stall_us` cannot fail anybody for
+    /// being late: such findings become warnings that say so.
+    pub fn doubt_times(&mut self, stall_us: u64) {
+        let found = std::mem::take(&mut self.found);
+        for ((rule, mut level, rendition, what), mut finding) in found {
+            if level == Level::Fail && self.timed.contains(what) {
+                level = Level::Warn;
+                finding.level = level;
+                finding.saw.push_str(&format!(
+                    "; {DOUBT}, it stood still for {} ms",
+                    stall_us / 1000
+                ));
+            }
+            self.found.insert((rule, level, rendition, what), finding);
         }
     }
 
@@ -146,6 +169,19 @@ impl Scope<'_> {
         what: &'static str,
         saw: impl FnOnce() -> String,
     ) -> bool {
+        self.judge(Level::Fail, rule, clause, holds, what, saw)
+    }
+
+    /// A requirement about when something came.
+    pub fn timely(
+        &mut self,
+        rule: Rule,
+        clause: &'static str,
+        holds: bool,
+        what: &'static str,
+        saw: impl FnOnce() -> String,
+    ) -> bool {
+        self.verdicts.timed.insert(what);
         self.judge(Level::Fail, rule, clause, holds, what, saw)
     }
 
@@ -256,6 +292,23 @@ mod tests {
                     0
                 ),
             ]
+        );
+    }
+
+    #[test]
+    fn a_busy_machine_fails_nobody_for_lateness() {
+        let mut verdicts = Verdicts::new();
+        verdicts
+            .of("v")
+            .timely(C4, "4", false, "late", || "9 ms".to_owned());
+        verdicts.of("v").must(C5, "5", false, "wrong", String::new);
+        verdicts.doubt_times(300_000);
+        let all = verdicts.findings(|rule| [C4, C5].contains(&rule));
+        assert_eq!((all[0].level, all[1].level), (Level::Warn, Level::Fail));
+        assert!(
+            all[0].saw.ends_with("it stood still for 300 ms"),
+            "{}",
+            all[0].saw
         );
     }
 

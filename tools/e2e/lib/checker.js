@@ -25,14 +25,20 @@ export async function check(playlist, seconds, args = []) {
   return report;
 }
 
+/** What the checker says of times it does not trust. */
+const BUSY = 'the checker\'s own machine may be why';
+
 const line = ({ rule, level, rendition, what, saw, clause, times }) => (
   `${rule} ${level} ${rendition}: ${what} (${times} times)\n      ${saw}\n      [${clause}]`
 );
 
 /** No FAIL, no WARN but those explained, and everything looked at that can be. */
 export function assertConforms(report, explained) {
-  const bad = report.findings.filter(({ level, rule, what }) => (
-    level === 'FAIL' || (level === 'WARN' && !explained.some((known) => known.rule === rule && what.includes(known.what)))
+  const isExplained = ({ rule, what, saw }) => (
+    saw.includes(BUSY) || explained.some((known) => known.rule === rule && what.includes(known.what))
+  );
+  const bad = report.findings.filter((finding) => (
+    finding.level === 'FAIL' || (finding.level === 'WARN' && !isExplained(finding))
   ));
   assert.deepEqual(bad.map(line), [], 'nothing but explained warnings');
   const looked = new Set(report.findings.filter(({ level }) => level !== 'SKIP').map(({ rule }) => rule));

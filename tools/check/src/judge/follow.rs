@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::text;
+use super::{change, text};
 use crate::answer::ms;
 use crate::limits::{self, JITTER_US};
 use crate::playlist::attributes::Attributes;
 use crate::playlist::media::{Media, Segment};
-use crate::rule::{C7, C25, C28, C29, C30, C31, C33, C34, C35, C44};
+use crate::rule::{C25, C28, C29, C30, C31, C33, C34, C35, C44};
 use crate::uri::resolve;
 use crate::verdict::{Level, Scope, Verdicts};
 
@@ -161,10 +161,10 @@ impl Follow {
             }
             Some(old) => {
                 self.fixed(&mut on, &list);
-                kept(&mut on, &old, &list);
+                change::kept(&mut on, &old, &list);
                 self.removal(&mut on, &old, &list);
                 if list.next() > old.next() {
-                    hinted(&mut on, &old, &list);
+                    change::hinted(&mut on, &old, &list);
                     self.pace(&mut on, at_us, &old, &list, poll_us);
                     self.publish(at_us, &list);
                 }
@@ -182,9 +182,9 @@ impl Follow {
         };
         let mut on = verdicts.of(&self.name);
         let last_us = self.log.last().map_or(end_us, |last| last.at_us);
-        let bound_us = self.part_bound.unwrap_or(list.target_us() * 3 / 2) + JITTER_US;
+        let bound_us = self.part_bound.unwrap_or_else(|| list.target_us() * 3 / 2) + JITTER_US;
         let gap_us = end_us.saturating_sub(last_us);
-        on.must(
+        on.timely(
             C31,
             "rfc8216bis 6.2.1",
             gap_us <= bound_us.max(list.target_us()),
@@ -308,22 +308,35 @@ impl Follow {
             let hold_back = control.and_then(|control| control.decimal("PART-HOLD-BACK"));
             let bound_us = hold_back.map_or(0, |back| back.value.us()).max(part_us);
             self.part_bound = Some(bound_us);
-            let in_time = gap_us <= part_us + slack_us;
-            if gap_us <= bound_us + slack_us {
-                on.should(
-                    C31,
-                    "rfc8216bis 6.2.1",
-                    in_time,
+            // How late a part may be is for the source too; that the list stands
+            // still for longer than a segment may take is a stall to any player.
+            let stall_us = bound_us.max(list.target_us() * 3 / 2) + slack_us;
+            let (level, what) = if gap_us <= bound_us + slack_us {
+                (
+                    Level::Warn,
                     "parts are further apart than the part target and half a second",
-                    saw,
-                );
+                )
+            } else if broke {
+                (
+                    level,
+                    "a break of the source kept parts back for longer than PART-HOLD-BACK",
+                )
+            } else if gap_us <= stall_us {
+                (
+                    Level::Warn,
+                    "parts are further apart than PART-HOLD-BACK and half a second: players run dry",
+                )
             } else {
-                on.judge(level, C31, "rfc8216bis 6.2.1", false, if broke {
-                    "a break of the source kept parts back for longer than PART-HOLD-BACK"
-                } else {
-                    "parts are further apart than PART-HOLD-BACK and half a second: players run dry"
-                }, saw);
-            }
+                (
+                    level,
+                    "parts are further apart than 1.5 target durations and half a second",
+                )
+            };
+            let in_time = gap_us <= part_us + slack_us;
+            match level {
+                Level::Fail => on.timely(C31, "rfc8216bis 6.2.1", in_time, what, saw),
+                _ => on.judge(level, C31, "rfc8216bis 6.2.1", in_time, what, saw),
+            };
         }
         if list.full() > old.full() {
             let gap_us = at_us.saturating_sub(self.segment_us);
@@ -429,35 +442,36 @@ impl Follow {
         let mut before: Option<&Segment> = None;
         for segment in list.all() {
             let fresh = segment.msn >= self.new_from;
-            if let (Some(before), Some(wall_us), true) = (before, segment.wall_us, fresh) {
-                if let Some(from_us) = before.wall_us.filter(|_| !segment.starts_discontinuity) {
-                    let due_us = from_us + before.duration.value.us() as i64;
-                    let off_us = wall_us.abs_diff(due_us);
-                    let saw = || {
-                        format!(
-                            "segment {} (line {}): {} off",
-                            segment.msn,
-                            segment.line,
-                            ms(off_us)
-                        )
-                    };
-                    let ambiguous = off_us >= 1_000_000;
-                    on.must(
-                        C33,
-                        "rfc8216bis 6.2.1",
-                        !ambiguous,
-                        "a date is a second or more from where the one before leads",
-                        saw,
-                    );
-                    let close = ambiguous || off_us <= self.frame_us + 1000;
-                    on.should(
-                        C33,
-                        "rfc8216bis 4.4.4.6",
-                        close,
-                        "a date is more than a frame from where the one before leads",
-                        saw,
-                    );
-                }
+            // A date leads to the next one, but for a discontinuity.
+            let due_us = before
+                .filter(|_| fresh && !segment.starts_discontinuity)
+                .and_then(|before| Some(before.wall_us? + before.duration.value.us() as i64));
+            if let (Some(due_us), Some(wall_us)) = (due_us, segment.wall_us) {
+                let off_us = wall_us.abs_diff(due_us);
+                let saw = || {
+                    format!(
+                        "segment {} (line {}): {} off",
+                        segment.msn,
+                        segment.line,
+                        ms(off_us)
+                    )
+                };
+                let ambiguous = off_us >= 1_000_000;
+                on.must(
+                    C33,
+                    "rfc8216bis 6.2.1",
+                    !ambiguous,
+                    "a date is a second or more from where the one before leads",
+                    saw,
+                );
+                let close = ambiguous || off_us <= self.frame_us + 1000;
+                on.should(
+                    C33,
+                    "rfc8216bis 4.4.4.6",
+                    close,
+                    "a date is more than a frame from where the one before leads",
+                    saw,
+                );
             }
             if fresh && !segment.uri.is_empty() {
                 on.should(
@@ -550,7 +564,7 @@ impl Follow {
                     on.must(
                         C44,
                         "rfc8216bis 4.4.5.1.1",
-                        is_splice(hex),
+                        change::is_splice(hex),
                         "a splice_info_section does not hold its CRC",
                         || format!("line {}: {name}={hex}", tag.line),
                     );
@@ -563,240 +577,5 @@ impl Follow {
                 known.gone_us = Some(at_us);
             }
         }
-    }
-}
-
-/// Whether hex digits are a `splice_info_section` whose CRC is right.
-fn is_splice(hex: &str) -> bool {
-    let digits = hex.get(2..).unwrap_or("");
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-    // With its CRC behind it, a section has remainder zero (ISO 13818-1 Annex A).
-    let crc = |bytes: &[u8]| {
-        bytes.iter().fold(u32::MAX, |crc, byte| {
-            (0..8).fold(crc ^ (u32::from(*byte) << 24), |crc, _| {
-                (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
-            })
-        })
-    };
-    bytes.is_some_and(|bytes| {
-        digits.len() % 2 == 0 && bytes.first() == Some(&0xfc) && crc(&bytes) == 0
-    })
-}
-
-/// C29, C30, C33: what is in both versions is the same in both.
-fn kept(on: &mut Scope<'_>, old: &Media, list: &Media) {
-    let (was, is) = (old.media_sequence, list.media_sequence);
-    on.must(
-        C29,
-        "rfc8216bis 6.2.2",
-        is >= was,
-        "EXT-X-MEDIA-SEQUENCE went down",
-        || format!("from {was} to {is}"),
-    );
-    on.must(
-        C29,
-        "rfc8216bis 6.2.1",
-        list.next() >= old.next(),
-        "the end of the list went back",
-        || format!("from {:?} to {:?}", old.newest(), list.newest()),
-    );
-    on.must(
-        C29,
-        "rfc8216bis 6.2.1",
-        list.ended || !old.ended,
-        "EXT-X-ENDLIST was taken back",
-        String::new,
-    );
-    let numbers = (old.discontinuity_sequence, list.discontinuity_sequence);
-    on.must(
-        C30,
-        "rfc8216bis 6.2.2",
-        numbers.1 >= numbers.0,
-        "EXT-X-DISCONTINUITY-SEQUENCE went down",
-        || format!("from {:?} to {:?}", numbers.0, numbers.1),
-    );
-    for then in old.all() {
-        let now = match list.segment(then.msn) {
-            Some(now) => now,
-            None if list.open.msn == then.msn && !list.open.parts.is_empty() => &list.open,
-            None => continue,
-        };
-        let place = || format!("segment {} (line {})", now.msn, now.line);
-        if !then.uri.is_empty() {
-            let name = now.uri == then.uri && now.range == then.range;
-            on.must(
-                C29,
-                "rfc8216bis 6.2.2, 6.3.4",
-                name,
-                "a media sequence number has another URI than before",
-                || format!("{}: {} was {}", place(), now.uri, then.uri),
-            );
-            let same = now.duration.value == then.duration.value && now.gap == then.gap;
-            on.must(
-                C29,
-                "rfc8216bis 6.2.1",
-                same,
-                "a segment has another duration or gap than before",
-                || format!("{}: EXTINF:{} was {}", place(), now.duration, then.duration),
-            );
-        }
-        let map = now.map == then.map && now.keys == then.keys;
-        on.must(
-            C29,
-            "rfc8216bis 6.2.1",
-            map,
-            "a segment has another EXT-X-MAP or EXT-X-KEY than before",
-            place,
-        );
-        let number = now.discontinuity == then.discontinuity;
-        on.must(
-            C30,
-            "rfc8216bis 6.2.2, 6.3.4",
-            number,
-            "a segment has another discontinuity number than before",
-            || {
-                format!(
-                    "{}: {} was {}",
-                    place(),
-                    now.discontinuity,
-                    then.discontinuity
-                )
-            },
-        );
-        on.must(
-            C33,
-            "rfc8216bis 6.2.1",
-            now.wall_us == then.wall_us,
-            "a listed segment got, lost or changed its date",
-            || {
-                format!(
-                    "{}: {:?} us was {:?} us",
-                    place(),
-                    now.wall_us,
-                    then.wall_us
-                )
-            },
-        );
-        parts_kept(on, then, now);
-    }
-}
-
-/// Parts are only added, and leave together with all of their segment.
-fn parts_kept(on: &mut Scope<'_>, then: &Segment, now: &Segment) {
-    if now.parts.is_empty() {
-        return;
-    }
-    let place = || {
-        format!(
-            "segment {} (line {}): {} parts, {} before",
-            now.msn,
-            now.line,
-            now.parts.len(),
-            then.parts.len()
-        )
-    };
-    let all = now.parts.len() >= then.parts.len();
-    on.must(
-        C34,
-        "rfc8216bis 3.2, 6.2.2",
-        all,
-        "only some parts of a segment left, which renumbers the others",
-        place,
-    );
-    if all {
-        let plain = |segment: &Segment, index: usize| {
-            let part = &segment.parts[index];
-            (
-                part.uri.clone(),
-                part.range,
-                part.duration.value,
-                part.gap,
-                part.independent,
-            )
-        };
-        let other = (0..then.parts.len()).find(|index| plain(then, *index) != plain(now, *index));
-        on.must(
-            C29,
-            "rfc8216bis 6.2.1",
-            other.is_none(),
-            "a listed part changed",
-            || {
-                let index = other.unwrap_or(0);
-                format!(
-                    "{}, index {index}: {:?} was {:?}",
-                    place(),
-                    plain(now, index),
-                    plain(then, index)
-                )
-            },
-        );
-    }
-}
-
-/// C7 over time: what was hinted is what came.
-fn hinted(on: &mut Scope<'_>, old: &Media, list: &Media) {
-    let (next_msn, next_part) = old.next();
-    let coming = list
-        .all()
-        .filter(|segment| segment.msn >= next_msn)
-        .flat_map(|segment| {
-            let from = if segment.msn == next_msn {
-                next_part as usize
-            } else {
-                0
-            };
-            segment
-                .parts
-                .iter()
-                .skip(from)
-                .map(move |part| (segment, part))
-        });
-    let Some((segment, part)) = coming.into_iter().next() else {
-        return;
-    };
-    let known = old
-        .open
-        .discontinuity
-        .max(old.segments.last().map_or(0, |last| last.discontinuity));
-    let broke = segment.discontinuity > known || part.gap;
-    if let Some(hint) = old.hint("PART") {
-        let level = if broke { Level::Warn } else { Level::Fail };
-        let range = hint
-            .range
-            .is_none_or(|range| part.range.is_some_and(|part| part.start == range.start));
-        let saw = || {
-            format!(
-                "line {}: \"{}\" was hinted, \"{}\" came",
-                part.line, hint.uri, part.uri
-            )
-        };
-        on.judge(
-            level,
-            C7,
-            "rfc8216bis 4.4.5.3",
-            part.uri == hint.uri && range,
-            "another part came than was hinted",
-            saw,
-        );
-    }
-    let map_before = old.all().next_back().and_then(|last| last.map.as_ref());
-    if let (Some(before), Some(map)) = (map_before, &segment.map) {
-        let told = old
-            .hints
-            .iter()
-            .any(|hint| hint.kind == "MAP" && hint.uri == map.uri);
-        on.should(
-            C7,
-            "rfc8216bis B.1",
-            before == map || told,
-            "a new header came without a hint of TYPE=MAP",
-            || {
-                format!(
-                    "line {}: EXT-X-MAP \"{}\" after \"{}\"",
-                    part.line, map.uri, before.uri
-                )
-            },
-        );
     }
 }

@@ -7,7 +7,7 @@ use crate::fmp4::{self, Fragment, Header};
 use crate::limits::JITTER_US;
 use crate::playlist::media::{Media, Segment};
 use crate::rule::{C19, C20, C21, C22, C27, C34, C36};
-use crate::verdict::Scope;
+use crate::verdict::{Level, Scope};
 
 /// A part asked for while it was only hinted.
 #[derive(Clone, Debug)]
@@ -43,14 +43,20 @@ pub fn hinted(on: &mut Scope<'_>, hinted: &Hinted, part_us: u64, bytes_per_s: u6
         );
         return;
     };
+    // An origin may give up a part that is overdue rather than hold its players.
+    let overdue = answer.took_us() > 2 * part_us;
+    let (level, what) = match overdue {
+        true => (
+            Level::Warn,
+            "an overdue hint was given up, and listed all the same",
+        ),
+        false => (
+            Level::Fail,
+            "a hinted part was refused or cut, and listed all the same",
+        ),
+    };
     let ok = answer.is_ok() || (answer.status == 206 && answer.trouble.is_none());
-    if !on.must(
-        C19,
-        "rfc8216bis 6.2.6",
-        ok,
-        "a hinted part was refused or cut, and listed all the same",
-        saw,
-    ) {
+    if !on.judge(level, C19, "rfc8216bis 6.2.6", ok, what, saw) {
         return;
     }
     on.must(
@@ -83,7 +89,7 @@ pub fn hinted(on: &mut Scope<'_>, hinted: &Hinted, part_us: u64, bytes_per_s: u6
         .checked_div(bytes_per_s)
         .unwrap_or(0);
     let bound_us = (2 * at_speed_us + 150_000).max(part_us / 4);
-    on.must(
+    on.timely(
         C19,
         "rfc8216bis 6.2.6",
         spread_us <= bound_us,
@@ -557,7 +563,7 @@ pub fn early(on: &mut Scope<'_>, hinted: &Hinted, follow: &Follow, position: (u6
         return;
     };
     let late_us = first.at_us.saturating_sub(listed_us);
-    on.must(
+    on.timely(
         C19,
         "rfc8216bis 6.2.6",
         late_us <= JITTER_US,

@@ -1,5 +1,6 @@
 //! From observations to findings: no clock, no socket.
 
+mod change;
 pub mod delta;
 pub mod follow;
 pub mod media;

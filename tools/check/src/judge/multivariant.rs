@@ -74,66 +74,8 @@ fn variants(on: &mut Scope<'_>, list: &Multivariant) {
         .iter()
         .map(|variant| &variant.attributes)
         .collect();
-    for variant in &all {
-        let line = variant.line;
-        for (name, what) in [
-            ("CODECS", "a variant has no CODECS"),
-            ("AVERAGE-BANDWIDTH", "a variant has no AVERAGE-BANDWIDTH"),
-        ] {
-            on.should(
-                C40,
-                "rfc8216bis 4.4.6.2; Apple 9.1, 9.14",
-                variant.get(name).is_some(),
-                what,
-                || format!("line {line}"),
-            );
-        }
-        // Without CODECS, a resolution tells that there is a picture.
-        if variant.get("CODECS").is_none_or(has_video) {
-            for (name, what) in [
-                ("RESOLUTION", "a variant with video has no RESOLUTION"),
-                ("FRAME-RATE", "a variant with video has no FRAME-RATE"),
-            ] {
-                on.should(
-                    C40,
-                    "rfc8216bis 4.4.6.2; Apple 9.2, 9.15",
-                    variant.get(name).is_some(),
-                    what,
-                    || format!("line {line}"),
-                );
-            }
-        }
-        let (mean, peak) = (
-            variant.integer("AVERAGE-BANDWIDTH"),
-            variant.integer("BANDWIDTH"),
-        );
-        on.must(
-            C40,
-            "rfc8216bis 4.4.6.2",
-            mean.zip(peak).is_none_or(|(mean, peak)| mean <= peak),
-            "AVERAGE-BANDWIDTH is above BANDWIDTH",
-            || format!("line {line}: {mean:?} and {peak:?}"),
-        );
-        for (kind, name) in [
-            ("AUDIO", "AUDIO"),
-            ("VIDEO", "VIDEO"),
-            ("SUBTITLES", "SUBTITLES"),
-            ("CLOSED-CAPTIONS", "CLOSED-CAPTIONS"),
-        ] {
-            let Some(group) = variant.get(name).filter(|group| *group != "NONE") else {
-                continue;
-            };
-            let found = list.media.iter().any(|media| {
-                media.get("TYPE") == Some(kind) && media.get("GROUP-ID") == Some(group)
-            });
-            on.must(
-                C40,
-                "rfc8216bis 4.4.6.2",
-                found,
-                "a variant names a group that is not there",
-                || format!("line {line}: {name}=\"{group}\""),
-            );
-        }
+    for stream in &all {
+        variant(on, list, stream);
     }
     let count = |name: &str| {
         all.iter()
@@ -167,6 +109,70 @@ fn variants(on: &mut Scope<'_>, list: &Multivariant) {
             matches!(range, "SDR" | "HLG" | "PQ"),
             "VIDEO-RANGE is none of SDR, HLG and PQ",
             || range.to_owned(),
+        );
+    }
+}
+
+/// One EXT-X-STREAM-INF.
+fn variant(on: &mut Scope<'_>, list: &Multivariant, variant: &Attributes) {
+    let line = variant.line;
+    for (name, what) in [
+        ("CODECS", "a variant has no CODECS"),
+        ("AVERAGE-BANDWIDTH", "a variant has no AVERAGE-BANDWIDTH"),
+    ] {
+        on.should(
+            C40,
+            "rfc8216bis 4.4.6.2; Apple 9.1, 9.14",
+            variant.get(name).is_some(),
+            what,
+            || format!("line {line}"),
+        );
+    }
+    // Without CODECS, a resolution tells that there is a picture.
+    if variant.get("CODECS").is_none_or(has_video) {
+        for (name, what) in [
+            ("RESOLUTION", "a variant with video has no RESOLUTION"),
+            ("FRAME-RATE", "a variant with video has no FRAME-RATE"),
+        ] {
+            on.should(
+                C40,
+                "rfc8216bis 4.4.6.2; Apple 9.2, 9.15",
+                variant.get(name).is_some(),
+                what,
+                || format!("line {line}"),
+            );
+        }
+    }
+    let (mean, peak) = (
+        variant.integer("AVERAGE-BANDWIDTH"),
+        variant.integer("BANDWIDTH"),
+    );
+    on.must(
+        C40,
+        "rfc8216bis 4.4.6.2",
+        mean.zip(peak).is_none_or(|(mean, peak)| mean <= peak),
+        "AVERAGE-BANDWIDTH is above BANDWIDTH",
+        || format!("line {line}: {mean:?} and {peak:?}"),
+    );
+    for (kind, name) in [
+        ("AUDIO", "AUDIO"),
+        ("VIDEO", "VIDEO"),
+        ("SUBTITLES", "SUBTITLES"),
+        ("CLOSED-CAPTIONS", "CLOSED-CAPTIONS"),
+    ] {
+        let Some(group) = variant.get(name).filter(|group| *group != "NONE") else {
+            continue;
+        };
+        let found = list
+            .media
+            .iter()
+            .any(|media| media.get("TYPE") == Some(kind) && media.get("GROUP-ID") == Some(group));
+        on.must(
+            C40,
+            "rfc8216bis 4.4.6.2",
+            found,
+            "a variant names a group that is not there",
+            || format!("line {line}: {name}=\"{group}\""),
         );
     }
 }
@@ -314,42 +320,11 @@ pub fn truth(on: &mut Scope<'_>, list: &Multivariant, measured: &BTreeMap<String
             .filter_map(|media| of(media.get("URI")?))
             .collect();
         let own = of(&variant.uri);
-        let codecs = variant.attributes.get("CODECS").unwrap_or("");
-        let parts: Vec<&str> = codecs.split(',').map(str::trim).collect();
         let headers = own
             .iter()
             .chain(&audio)
             .filter_map(|found| found.header.as_ref());
-        for track in headers.flat_map(|header| &header.tracks) {
-            if !matches!(&track.handler, b"vide" | b"soun") || codecs.is_empty() {
-                continue;
-            }
-            let codec = track.codec();
-            let listed = parts.iter().any(|part| {
-                part.to_ascii_lowercase()
-                    .starts_with(&codec.to_ascii_lowercase())
-            });
-            on.must(
-                C40,
-                "rfc8216bis 4.4.6.2",
-                listed,
-                "CODECS lacks a format that the media has",
-                || format!("line {line}: CODECS=\"{codecs}\", the header has {codec}"),
-            );
-            let range = variant.attributes.get("VIDEO-RANGE");
-            let due = match track.transfer {
-                Some(16) => Some("PQ"),
-                Some(18) => Some("HLG"),
-                _ => None,
-            };
-            on.must(
-                C40,
-                "rfc8216bis 4.4.6.2; Apple 9.16",
-                due.is_none() || range == due,
-                "VIDEO-RANGE is not that of the media",
-                || format!("line {line}: VIDEO-RANGE {range:?}, the header says {due:?}"),
-            );
-        }
+        formats(on, &variant.attributes, headers);
         let Some(own) = own.filter(|own| own.segments >= 3) else {
             continue;
         };
@@ -388,5 +363,46 @@ pub fn truth(on: &mut Scope<'_>, list: &Multivariant, measured: &BTreeMap<String
                 },
             );
         }
+    }
+}
+
+/// CODECS and VIDEO-RANGE of a variant against the headers of what it plays.
+fn formats<'a>(
+    on: &mut Scope<'_>,
+    variant: &Attributes,
+    headers: impl Iterator<Item = &'a Header>,
+) {
+    let line = variant.line;
+    let codecs = variant.get("CODECS").unwrap_or("");
+    let parts: Vec<&str> = codecs.split(',').map(str::trim).collect();
+    for track in headers.flat_map(|header| &header.tracks) {
+        if !matches!(&track.handler, b"vide" | b"soun") || codecs.is_empty() {
+            continue;
+        }
+        let codec = track.codec();
+        let listed = parts.iter().any(|part| {
+            part.to_ascii_lowercase()
+                .starts_with(&codec.to_ascii_lowercase())
+        });
+        on.must(
+            C40,
+            "rfc8216bis 4.4.6.2",
+            listed,
+            "CODECS lacks a format that the media has",
+            || format!("line {line}: CODECS=\"{codecs}\", the header has {codec}"),
+        );
+        let range = variant.get("VIDEO-RANGE");
+        let due = match track.transfer {
+            Some(16) => Some("PQ"),
+            Some(18) => Some("HLG"),
+            _ => None,
+        };
+        on.must(
+            C40,
+            "rfc8216bis 4.4.6.2; Apple 9.16",
+            due.is_none() || range == due,
+            "VIDEO-RANGE is not that of the media",
+            || format!("line {line}: VIDEO-RANGE {range:?}, the header says {due:?}"),
+        );
     }
 }

@@ -134,7 +134,7 @@ pub fn coming(on: &mut Scope<'_>, reload: &Reload, follow: &Follow) {
     if let (Some(listed), true) = (listed, reload.answer.is_ok()) {
         let since_us = listed.at_us.max(reload.answer.sent_us);
         let late_us = reload.answer.done_us.saturating_sub(since_us);
-        on.must(
+        on.timely(
             C12,
             CLAUSE,
             late_us <= part_us + JITTER_US,
@@ -180,7 +180,7 @@ pub fn past(on: &mut Scope<'_>, reload: &Reload, before: &Media, round_trip_us: 
         || reload.saw(),
     );
     let at_once = reload.answer.took_us() <= round_trip_us + AT_ONCE_US + JITTER_US;
-    on.must(
+    on.timely(
         C14,
         CLAUSE,
         at_once,

@@ -11,6 +11,10 @@ pub(super) const VIDEO: &str = include_str!("../../../../fixtures/golden/hls/ref
 pub(super) const AUDIO: &str = include_str!("../../../../fixtures/golden/hls/reference_a1.m3u8");
 pub(super) const V1: &str = "http://h/p/v1.m3u8";
 
+/// A name, what is judged, and the one finding that is due: rule, level,
+/// clause and a piece of its sentence.
+pub(super) type Case<T> = (&'static str, T, Rule, Level, &'static str, &'static str);
+
 /// FAIL and WARN, in short: rule, level, clause, what.
 pub(super) type Short = (Rule, Level, String, String);
 

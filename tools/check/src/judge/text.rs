@@ -144,11 +144,6 @@ pub fn media(on: &mut Scope<'_>, list: &Media, from: u64, frame_us: u64) {
 
 /// C2: what must be said beside parts.
 fn server_control(on: &mut Scope<'_>, list: &Media) {
-    let decimal = |name| {
-        list.control
-            .as_ref()
-            .and_then(|control| control.decimal(name))
-    };
     let line = list.control.as_ref().map_or(0, |control| control.line);
     if list.has_parts() {
         on.must(
@@ -168,10 +163,20 @@ fn server_control(on: &mut Scope<'_>, list: &Media) {
             );
         }
     }
+    hold_backs(on, list);
+}
+
+/// C2: hold-backs and the skip boundary against the targets.
+fn hold_backs(on: &mut Scope<'_>, list: &Media) {
+    let control = list.control.as_ref();
+    let decimal = |name| control.and_then(|control| control.decimal(name));
+    let line = control.map_or(0, |control| control.line);
     if let Some(part) = &list.part_target {
         let back = decimal("PART-HOLD-BACK");
         let saw = || {
-            let back = back.as_ref().map_or("none".to_owned(), ToString::to_string);
+            let back = back
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), ToString::to_string);
             format!("line {line}: PART-HOLD-BACK {back}, PART-TARGET={part}")
         };
         let least = |times| {

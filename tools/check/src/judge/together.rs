@@ -6,7 +6,7 @@ use crate::limits::JITTER_US;
 use crate::playlist::multivariant::Role;
 use crate::rule::{C3, C26, C30, C32, C33};
 use crate::uri::is_absolute;
-use crate::verdict::{Level, Scope, Verdicts};
+use crate::verdict::{Scope, Verdicts};
 
 /// A rendition and what it is for.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ fn equal_head(first: &Member<'_>, other: &Member<'_>, verdicts: &mut Verdicts) {
     let text = |list: &crate::playlist::media::Media| {
         list.control
             .as_ref()
-            .map_or("none".to_owned(), ToString::to_string)
+            .map_or_else(|| "none".to_owned(), ToString::to_string)
     };
     let mut on = verdicts.of(&other.follow.name);
     on.must(
@@ -172,7 +172,7 @@ fn current(on: &mut Scope<'_>, report: &Reported, other: &Follow) {
     let before = report.at_us.saturating_sub(part_us + JITTER_US);
     if let Some(then) = other.at(before) {
         let fresh = newer_or_same(says, then.newest);
-        on.must(
+        on.timely(
             C26,
             "rfc8216bis 4.4.5.4",
             fresh,
@@ -187,7 +187,7 @@ fn current(on: &mut Scope<'_>, report: &Reported, other: &Follow) {
         .filter(|_| other.log.last().is_some_and(|last| last.at_us >= later))
     {
         let there = newer_or_same(then.newest, says);
-        on.must(
+        on.timely(
             C26,
             "rfc8216bis 4.4.5.4",
             there,
@@ -247,8 +247,7 @@ fn in_step(ahead: &Member<'_>, behind: &Member<'_>, verdicts: &mut Verdicts) {
             )
         };
         let far = lag_us > part_us + target_us;
-        on.judge(
-            Level::Fail,
+        on.timely(
             C32,
             "rfc8216bis B.1",
             !far,

@@ -101,7 +101,9 @@ pub fn caching(on: &mut Scope<'_>, kind: Kind, answer: &Answer, target_s: u64, w
     let age_s = if kept_not {
         Some(0)
     } else {
-        answer.cache_s("s-maxage").or(answer.cache_s("max-age"))
+        answer
+            .cache_s("s-maxage")
+            .or_else(|| answer.cache_s("max-age"))
     };
     match kind {
         Kind::Multivariant => {

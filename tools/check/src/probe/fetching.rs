@@ -83,7 +83,8 @@ pub(super) fn hints(run: &Run, rendition: &Rendition) -> (Verdicts, Vec<HintSeen
     (verdicts, out)
 }
 
-/// Whether a part shows up in the list within a target duration.
+/// Whether a part shows up in the list within a target duration. One that
+/// turns out to be a gap does not.
 fn listed_later(run: &Run, rendition: &Rendition, uri: &str, target_us: u64) -> bool {
     let until_us = run.client.now_us() + target_us + JITTER_US;
     let mut number = 0;
@@ -95,7 +96,7 @@ fn listed_later(run: &Run, rendition: &Rendition, uri: &str, target_us: u64) -> 
             .rev()
             .take(4)
             .flat_map(|segment| &segment.parts)
-            .any(|part| part.uri == uri)
+            .any(|part| part.uri == uri && !part.gap)
         {
             return true;
         }

@@ -120,7 +120,7 @@ impl Run {
         }
         self.end_us
             .store(self.client.now_us() + self.watch_us, Ordering::Relaxed);
-        let seen = self.watch(&renditions, &mut progress);
+        let (seen, stall_us) = self.watch(&renditions, &mut progress);
         let end_us = self.client.now_us();
         let states = renditions
             .into_iter()
@@ -135,6 +135,9 @@ impl Run {
             .collect();
         let renditions = all.iter().map(|seen| seen.listed.address.clone()).collect();
         judge(all, multivariant.as_ref(), end_us, &mut verdicts);
+        if stall_us > limits::STALL_US {
+            verdicts.doubt_times(stall_us);
+        }
         Ok(Outcome {
             verdicts,
             renditions,
@@ -183,9 +186,15 @@ impl Run {
         }
     }
 
-    /// Four threads a rendition until the watch is over.
-    fn watch(&self, renditions: &[Rendition], progress: &mut impl FnMut(Progress)) -> Vec<Threads> {
+    /// Four threads a rendition until the watch is over, and how long this
+    /// machine stood still meanwhile.
+    fn watch(
+        &self,
+        renditions: &[Rendition],
+        progress: &mut impl FnMut(Progress),
+    ) -> (Vec<Threads>, u64) {
         std::thread::scope(|scope| {
+            let pulse = scope.spawn(|| self.pulse_us());
             let started: Vec<_> = renditions
                 .iter()
                 .map(|rendition| {
@@ -210,7 +219,7 @@ impl Run {
                     left_s: self.left_us().div_ceil(1_000_000),
                 });
             }
-            started
+            let threads = started
                 .into_iter()
                 .map(|(_, asked, fetched, hints)| Threads {
                     asked: asked.join().expect("a thread that asks does not panic"),
@@ -225,8 +234,23 @@ impl Run {
                         })
                         .unwrap_or_default(),
                 })
-                .collect()
+                .collect();
+            (threads, pulse.join().expect("a pulse does not panic"))
         })
+    }
+
+    /// Looks at the clock every few milliseconds; the longest that this machine
+    /// kept it from doing so.
+    fn pulse_us(&self) -> u64 {
+        const STEP_US: u64 = 5_000;
+        let mut longest_us = 0;
+        while !self.is_over() {
+            let before_us = self.client.now_us();
+            self.client.sleep_us(STEP_US);
+            let late_us = (self.client.now_us() - before_us).saturating_sub(STEP_US);
+            longest_us = longest_us.max(late_us);
+        }
+        longest_us
     }
 }
 

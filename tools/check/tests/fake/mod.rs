@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What it does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub(crate) enum Flaw {
     Nothing,
     /// A reload without part is taken for part 0.
     WholeIsPartZero,
@@ -42,7 +42,7 @@ const PARTS: u64 = 5;
 const WINDOW: u64 = 8;
 
 /// Serves until the process ends; the address of its playlist.
-pub fn start(flaw: Flaw) -> String {
+pub(crate) fn start(flaw: Flaw) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let origin = Origin {
@@ -66,9 +66,9 @@ struct Origin {
 }
 
 impl Origin {
-    /// Parts there are now; the first window was made before it began.
+    /// Parts there are now; a hundred segments were made before it began.
     fn parts(self) -> u64 {
-        WINDOW * PARTS + self.began.elapsed().as_millis() as u64 / PART_MS
+        100 * PARTS + self.began.elapsed().as_millis() as u64 / PART_MS
     }
 
     fn serve(self, stream: &TcpStream) -> std::io::Result<()> {
@@ -107,7 +107,7 @@ impl Origin {
         }
         if let Some(msn) = msn {
             let full = now / PARTS - 1;
-            if msn > full + 2 || (self.flaw == Flaw::PastRefused && msn < full - WINDOW) {
+            if msn > full + 2 || (self.flaw == Flaw::PastRefused && msn + WINDOW < full) {
                 return reply(stream, 400, "no-store", b"");
             }
             // The number of parts there have to be.

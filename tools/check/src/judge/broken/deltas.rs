@@ -4,6 +4,13 @@ use crate::rule::*;
 use crate::verdict::Level::{Fail, Warn};
 
 #[test]
+fn a_good_delta_is_not_blamed() {
+    let golden = include_str!("../../../../../fixtures/golden/hls/reference_v1_delta.m3u8");
+    let found = judged(|on| delta::delta(on, &list(VIDEO), &list(golden)));
+    assert_eq!(found, []);
+}
+
+#[test]
 fn deltas_fail_for_the_right_reason() {
     let control = first_line(VIDEO, "#EXT-X-SERVER-CONTROL:");
     let control = if control.contains("CAN-SKIP-UNTIL") {

@@ -26,7 +26,7 @@ fn single_lists_fail_for_the_right_reason() {
     let listed = hint.replace(quoted(&hint), quoted(&part));
     let late_date = format!("{part}\n{date}\n");
     let with_control = |text: &str| format!("#EXT-X-SERVER-CONTROL:{text}");
-    let table: Vec<(&str, String, Rule, crate::verdict::Level, &str, &str)> = vec![
+    let table: Vec<Case<String>> = vec![
         (
             "no PART-INF",
             edited(VIDEO, inf, ""),

@@ -16,6 +16,10 @@ fn media_fails_for_the_right_reason() {
     };
     let body = &pieces[0];
     let moof_len = u32::from_be_bytes(body[..4].try_into().expect("four")) as usize;
+    let late = |mut answer: Answer| {
+        answer.done_us = answer.sent_us + 1_100_000;
+        answer
+    };
     let mut dripping = answer(200, body);
     dripping.arrivals = vec![
         Arrival {
@@ -66,6 +70,13 @@ fn media_fails_for_the_right_reason() {
             C19,
             Fail,
             "refused or cut",
+        ),
+        (
+            "hint given up",
+            judged(|on| media::hinted(on, &hinted(late(answer(404, b"")), body), 500_000, 0)),
+            C19,
+            Warn,
+            "an overdue hint was given up",
         ),
         (
             "hint differs",

@@ -195,8 +195,7 @@ fn reloads_fail_for_the_right_reason() {
 fn older(text: &str) -> String {
     let last = text
         .lines()
-        .filter(|line| line.starts_with("#EXT-X-PART:"))
-        .next_back()
+        .rfind(|line| line.starts_with("#EXT-X-PART:"))
         .expect("a part");
     edited(text, &format!("{last}\n"), "")
 }

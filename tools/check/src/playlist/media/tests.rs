@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits;
 
 const GOLDEN: &str = include_str!("../../../../../fixtures/golden/hls/reference_v1.m3u8");
 
