@@ -41,7 +41,7 @@ enum Command {
     /// bundled ladder to itself as a live encoder would.
     Demo(DemoArgs),
     /// The origin.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Says what is wrong with a configuration file, or prints it resolved.
     CheckConfig {
         /// A TOML file.

@@ -45,7 +45,6 @@ pub fn http_route(data: &[u8]) {
         Route::Channel { channel } | Route::EndChannel { channel, .. } => {
             assert!(is_name(channel));
         }
-        Route::Channel { channel } => assert!(is_name(channel)),
         Route::DateRanges { channel, id, .. } => {
             let id = id.map_or_else(String::new, |id| format!("/{id}"));
             assert_eq!(path, format!("/api/v1/channels/{channel}/dateranges{id}"));
