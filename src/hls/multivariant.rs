@@ -42,6 +42,10 @@ pub fn render(channel: &Channel) -> String {
         all.line(&mut out, variant)
             .expect("a string takes any text");
     }
+    for (_, track) in ladder(channel) {
+        all.iframes(&mut out, track)
+            .expect("a string takes any text");
+    }
     out
 }
 
@@ -277,7 +281,35 @@ impl<'a> Common<'a> {
         writeln!(out, "\n{}", PlaylistUri::new(self.channel, track))
     }
 
+    /// The list of I-frames of a video track, once there is one (section
+    /// 4.4.6.3).
+    fn iframes(&self, out: &mut String, track: &Track) -> std::fmt::Result {
+        let (peak, average) = track.frames_bps;
+        if peak == 0 {
+            return Ok(());
+        }
+        write!(out, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak}")?;
+        write!(out, ",AVERAGE-BANDWIDTH={average}")?;
+        write!(out, ",CODECS={}", Quoted(&track.info.header.codec))?;
+        self.size_and_range(out, track)?;
+        if let Some(steering) = &self.channel.presentation.steering {
+            let id = stable_id(&[&track.info.name, "iframes"]);
+            let pathway = &steering.pathway_id;
+            write!(out, ",STABLE-VARIANT-ID=\"{id}\",PATHWAY-ID=\"{pathway}\"")?;
+        }
+        let uri = PlaylistUri::iframes(self.channel, track);
+        writeln!(out, ",URI=\"{uri}\"")
+    }
+
     fn picture(&self, out: &mut String, track: &Track) -> std::fmt::Result {
+        self.size_and_range(out, track)?;
+        if let Some(rate) = track.info.frame_rate {
+            write!(out, ",FRAME-RATE={}.{:03}", rate / 1000, rate % 1000)?;
+        }
+        Ok(())
+    }
+
+    fn size_and_range(&self, out: &mut String, track: &Track) -> std::fmt::Result {
         let header = &track.info.header;
         let (width, height) = match header.display {
             (0, _) | (_, 0) => (header.width, header.height),
@@ -285,9 +317,6 @@ impl<'a> Common<'a> {
         };
         if width > 0 && height > 0 {
             write!(out, ",RESOLUTION={width}x{height}")?;
-        }
-        if let Some(rate) = track.info.frame_rate {
-            write!(out, ",FRAME-RATE={}.{:03}", rate / 1000, rate % 1000)?;
         }
         if self.range {
             let range = match header.transfer {

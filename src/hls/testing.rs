@@ -226,6 +226,11 @@ impl Script {
         }]);
     }
 
+    pub(crate) fn frame_rates(&mut self, name: &str, peak_bps: u64, average_bps: u64) {
+        let (track, frames_bps) = (self.index(name), (peak_bps, average_bps));
+        self.apply(&[Change::FrameRates { track, frames_bps }]);
+    }
+
     pub(crate) fn overdue(&mut self, name: &str) {
         let track = self.index(name);
         self.apply(&[Change::Overdue { track }]);

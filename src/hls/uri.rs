@@ -29,6 +29,7 @@ impl fmt::Display for Query<'_> {
 /// reports: players look reports up by it (section 4.4.5.4).
 pub(crate) struct PlaylistUri<'a> {
     track: &'a str,
+    list: List,
     query: Query<'a>,
 }
 
@@ -36,14 +37,26 @@ impl<'a> PlaylistUri<'a> {
     pub(crate) fn new(channel: &'a Channel, track: &'a Track) -> Self {
         Self {
             track: &track.info.name,
+            list: List::Media,
             query: Query::of(channel),
+        }
+    }
+
+    /// `{track}/iframes.m3u8`
+    pub(crate) fn iframes(channel: &'a Channel, track: &'a Track) -> Self {
+        Self {
+            list: List::IFrames,
+            ..Self::new(channel, track)
         }
     }
 }
 
 impl fmt::Display for PlaylistUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.m3u8{}", self.track, self.query)
+        match self.list {
+            List::Media => write!(f, "{}.m3u8{}", self.track, self.query),
+            List::IFrames => write!(f, "{}/iframes.m3u8{}", self.track, self.query),
+        }
     }
 }
 
@@ -133,7 +146,12 @@ mod tests {
         );
         let playlist = |query| {
             let (track, query) = ("v1", Query(query));
-            PlaylistUri { track, query }.to_string()
+            PlaylistUri {
+                track,
+                list: List::Media,
+                query,
+            }
+            .to_string()
         };
         assert_eq!(playlist(None), "v1.m3u8");
         assert_eq!(playlist(Some("t={$t}")), "v1.m3u8?t={$t}");

@@ -98,6 +98,9 @@ pub struct Track {
     pub peak_bps: u64,
     /// Bits a second over an hour, give or take a tenth.
     pub average_bps: u64,
+    /// The same two of a video track's first frames alone, each for the length
+    /// of its segment.
+    pub frames_bps: (u64, u64),
 }
 
 impl Track {
@@ -177,6 +180,13 @@ pub enum Change {
         peak_bps: u64,
         /// As in [`Track::average_bps`].
         average_bps: u64,
+    },
+    /// Other bit rates of its first frames are published from now on.
+    FrameRates {
+        /// Which track.
+        track: TrackIndex,
+        /// As in [`Track::frames_bps`].
+        frames_bps: (u64, u64),
     },
     /// The list of events moves on.
     Event(EventChange),
@@ -323,6 +333,7 @@ impl Channel {
                     },
                     peak_bps: 0,
                     average_bps: 0,
+                    frames_bps: (0, 0),
                 });
                 self.presentation_version += 1;
             }
@@ -360,6 +371,10 @@ impl Channel {
             } => {
                 let track = &mut self.tracks[usize::from(track.0)];
                 (track.peak_bps, track.average_bps) = (*peak_bps, *average_bps);
+                self.presentation_version += 1;
+            }
+            Change::FrameRates { track, frames_bps } => {
+                self.tracks[usize::from(track.0)].frames_bps = *frames_bps;
                 self.presentation_version += 1;
             }
             Change::Event(change) => self.events.step(change, self.removals_matter()),

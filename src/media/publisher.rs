@@ -46,6 +46,7 @@ struct Slot {
     session: u64,
     phase: Phase,
     rates: Rates,
+    frame_rates: Rates,
     ear: Ear,
     complaint: Option<String>,
     /// When its edge last moved, and when a segment last became whole.
@@ -188,6 +189,7 @@ impl Publisher {
                 session: 1,
                 phase: Phase::Priming(Priming::default()),
                 rates: Rates::default(),
+                frame_rates: Rates::default(),
                 ear: Ear::default(),
                 complaint: None,
                 moved: self.now,
@@ -535,6 +537,13 @@ impl Publisher {
                 peak_bps: rates.peak_bps,
                 average_bps: rates.average_bps,
             });
+        }
+        let slot = &mut self.slots[key.0];
+        if slot.header.track.kind == Kind::Video
+            && let Some(rates) = slot.frame_rates.note_frame(segment, targets.segment_s)
+        {
+            let frames_bps = (rates.peak_bps, rates.average_bps);
+            self.emit(Change::FrameRates { track, frames_bps });
         }
         let window = &self.channel.track_at(track).window;
         let scale = segment.header.track.timescale;

@@ -84,6 +84,19 @@ impl Rates {
         self.add(Amount { bits, micros }, u128::from(target_s) * 1_000_000)
     }
 
+    /// The same of the frame a segment begins with, as a list of I-frames has
+    /// it: for the length of the segment.
+    pub(crate) fn note_frame(&mut self, segment: &Segment, target_s: u32) -> Option<Pair> {
+        let frame = segment.parts.first().filter(|part| part.independent)?;
+        let scale = segment.header.track.timescale;
+        let micros = scale.micros(segment.duration_ticks as i64).0.max(0) as u128;
+        if segment.gap || frame.gap || micros == 0 {
+            return None;
+        }
+        let bits = u128::from(frame.first_sample_end) * 8;
+        self.add(Amount { bits, micros }, u128::from(target_s) * 1_000_000)
+    }
+
     fn add(&mut self, segment: Amount, target_micros: u128) -> Option<Pair> {
         let turned = self
             .spans

@@ -98,7 +98,11 @@ fn words_of_the_operator_are_said_by_every_core() {
         "{text}"
     );
     assert!(text.contains(",SCORE=2.5,"), "{text}");
-    assert!(text.ends_with("\nv.m3u8?token={$token}\n"), "{text}");
+    assert!(text.contains("\nv.m3u8?token={$token}\n"), "{text}");
+    assert!(
+        text.ends_with("URI=\"v/iframes.m3u8?token={$token}\"\n"),
+        "{text}"
+    );
     let list = process.get(&format!("/live/{name}/v.m3u8?token=x")).text();
     let segment = list
         .lines()

@@ -130,6 +130,7 @@ impl Ledger {
                 Change::Event(change) => self.event(change),
                 Change::Evict { .. }
                 | Change::Rates { .. }
+                | Change::FrameRates { .. }
                 | Change::Overdue { .. }
                 | Change::State(_) => {}
             }

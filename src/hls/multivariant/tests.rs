@@ -37,7 +37,36 @@ fn ladder(presentation: Presentation) -> Script {
     ] {
         script.rates(name, peak, average);
     }
+    for name in ["v1", "v2", "v3"] {
+        script.frame_rates(name, 200_000, 150_000);
+    }
     script
+}
+
+#[test]
+fn s4_4_6_3_every_video_track_with_frames_has_its_list_of_them() {
+    let mut script = Script::new(2, Some(500_000)).video("v1").audio("a1", "en");
+    let tag = "#EXT-X-I-FRAME-STREAM-INF:";
+    assert_eq!(attributes(&render(&script.channel), tag).len(), 0);
+    script.frame_rates("v1", 200_000, 150_000);
+    let text = render(&script.channel);
+    let lists = attributes(&text, tag);
+    assert_eq!(lists.len(), 1);
+    let names: Vec<_> = lists[0].keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "AVERAGE-BANDWIDTH",
+            "BANDWIDTH",
+            "CODECS",
+            "RESOLUTION",
+            "URI"
+        ]
+    );
+    assert!(
+        text.ends_with("RESOLUTION=1280x720,URI=\"v1/iframes.m3u8\"\n"),
+        "{text}"
+    );
 }
 
 fn sound(codec: &str, channels: u32, language: &str) -> TrackHeader {

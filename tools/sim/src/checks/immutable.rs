@@ -219,8 +219,10 @@ impl TrackModel {
             }
             for part in &segment.parts {
                 let hinted = last.and_then(|last| self.hints.get(&last.uri));
-                // A gap has no bytes that a range could name.
-                let given_up = |hinted: &str| part.gap && hinted.contains('#');
+                // A gap has no bytes that a range could name, and a segment may
+                // end where more of it was expected.
+                let elsewhere = part.gap || part.place().ends_with("#0");
+                let given_up = |hinted: &str| elsewhere && hinted.contains('#');
                 if let Some(hinted) = hinted
                     && hinted != part.place()
                     && !given_up(hinted)
