@@ -9,7 +9,9 @@ fn good_lists_are_not_blamed() {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(entry.path()).expect("a playlist");
-        if name.contains("delta") || crate::playlist::is_multivariant(&text) {
+        // A variable of the query has no value here, where there is no URL.
+        let asks = text.contains("QUERYPARAM");
+        if asks || name.contains("delta") || crate::playlist::is_multivariant(&text) {
             continue;
         }
         let found = followed(&[text]);
