@@ -11,6 +11,12 @@ use crate::hls::reload::Skip;
 use crate::hls::testing::{EPOCH, Script, golden, reference_state};
 use crate::media::channel::TrackIndex;
 
+/// A splice_null with its CRC.
+const SECTION: &[u8] = &[
+    0xfc, 0x30, 0x11, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xf0, 0x00, 0x00, 0x00, 0x00,
+    0x7a, 0x4f, 0xbf, 0xff,
+];
+
 const YES: Option<Skip> = Some(Skip::Segments);
 const V2: Option<Skip> = Some(Skip::SegmentsAndDateRanges);
 
@@ -38,7 +44,7 @@ fn lines_of(text: &str) -> Vec<&str> {
 fn out(id: &str, start: Wall) -> Statement {
     Statement {
         planned: seconds(30),
-        splice: Some((Role::Out, Bytes::from_static(&[0xfc, 0x30, 0x0a]))),
+        splice: Some((Role::Out, Bytes::from_static(SECTION))),
         ..Statement::new(id, start)
     }
 }
@@ -46,7 +52,7 @@ fn out(id: &str, start: Wall) -> Statement {
 fn back(id: &str, start: Wall) -> Statement {
     Statement {
         duration: Some(Micros(28_400_000)),
-        splice: Some((Role::In, Bytes::from_static(&[0xfc, 0x30, 0x0b]))),
+        splice: Some((Role::In, Bytes::from_static(SECTION))),
         ..Statement::new(id, start)
     }
 }
