@@ -191,3 +191,33 @@ fn code(file: &Path) -> Vec<(usize, String)> {
         .map(|(number, line)| (number, line.to_owned()))
         .collect()
 }
+
+/// The tables of clauses and players name tests that exist.
+#[test]
+fn tables_name_tests_that_exist() {
+    let functions: Vec<String> = ["src", "tests", "tools"]
+        .iter()
+        .flat_map(|folder| sources(folder))
+        .flat_map(|file| {
+            let text = fs::read_to_string(&file).expect("a source");
+            let names = text.lines().filter_map(|line| {
+                let (_, rest) = line.trim_start().split_once("fn ")?;
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+                Some(rest[..end].to_owned())
+            });
+            names.collect::<Vec<_>>()
+        })
+        .collect();
+    let mut named = 0;
+    for table in ["src/hls/clauses.md", "src/hls/players.md"] {
+        let text = fs::read_to_string(root().join(table)).expect("a table");
+        let quoted = text.split('`').skip(1).step_by(2);
+        let words = quoted.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+        for test in words.filter(|word| word.matches('_').count() >= 3) {
+            let known = functions.iter().any(|name| name.ends_with(test));
+            assert!(known, "{table} names {test}, which is not there");
+            named += 1;
+        }
+    }
+    assert!(named > 80, "{named}");
+}
