@@ -1,11 +1,11 @@
 //! Events of a channel as `EXT-X-DATERANGE` (rfc8216bis section 4.4.5.1): the
 //! same lines in every media playlist of the channel.
 //!
-//! How old a line is, for delta updates, is told by the media: a statement
-//! joined when the live edge had some date, and it is left out once the segments
-//! from that date on are. That is the same on every core and for every request,
-//! as wall-clock time is not, and whatever copy of the playlist the kept segments
-//! join has the lines that are left out.
+//! How old a line is, for delta updates, is told by the media: it is left out
+//! together with a segment that became whole after it was there. That is the
+//! same on every core and for every request, as wall-clock time is not, and does
+//! not rest on dates, which may leap. Whatever copy of the playlist the kept
+//! segments join has the last segment that is left out, and so the lines.
 
 use std::fmt::Write;
 use std::rc::Rc;
@@ -26,27 +26,27 @@ impl DateRanges {
     pub(crate) fn piece(&mut self, events: &Events) -> Rc<Piece> {
         let version = events.version();
         let drawn = self.drawn.take().filter(|(of, _)| *of == version);
-        let drawn = drawn.unwrap_or_else(|| (version, Piece::new(lines(events, Wall(i64::MIN)))));
+        let drawn = drawn.unwrap_or_else(|| (version, Piece::new(lines(events, 0))));
         Rc::clone(&self.drawn.insert(drawn).1)
     }
 }
 
-/// The lines that joined at `since` or later.
-pub(crate) fn lines(events: &Events, since: Wall) -> String {
+/// The lines that joined after `version` of the list.
+pub(crate) fn lines(events: &Events, version: u64) -> String {
     let mut out = String::new();
     let told = events.iter().flat_map(|event| &event.told);
-    for told in told.filter(|told| told.since >= since) {
+    for told in told.filter(|told| told.since > version) {
         line(&mut out, &told.statement).expect("a string takes any text");
     }
     out
 }
 
-/// Ids of the events that left at `since` or later, as a delta update lists
-/// them (section 4.4.5.2).
-pub(crate) fn removed(events: &Events, since: Wall) -> String {
-    let recent = events.removed().filter(|removed| removed.at >= since);
+/// Ids of the events that left after `version` of the list, as a delta update
+/// lists them (section 4.4.5.2); `None` where some of them are forgotten.
+pub(crate) fn removed(events: &Events, version: u64) -> Option<String> {
+    let recent = events.removed().filter(|removed| removed.since > version);
     let ids: Vec<&str> = recent.map(|removed| &*removed.id).collect();
-    ids.join("\t")
+    events.remembers(version).then(|| ids.join("\t"))
 }
 
 fn line(out: &mut String, said: &Statement) -> std::fmt::Result {

@@ -16,7 +16,7 @@ use crate::hls::daterange::{self, DateRanges};
 use crate::hls::gzip::{self, Deflater, Piece, Pieces};
 use crate::hls::media::lines::Scope;
 use crate::hls::reload::Skip;
-use crate::media::channel::{Channel, TrackIndex};
+use crate::media::channel::{Channel, Track, TrackIndex};
 use crate::media::rope::Rope;
 use crate::media::window::{Segment, Window};
 
@@ -32,7 +32,8 @@ pub struct Version {
 #[derive(Clone, Debug)]
 struct Delta {
     without_segments: Text,
-    without_date_ranges: Text,
+    /// Where all that left meanwhile is remembered.
+    without_date_ranges: Option<Text>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +48,11 @@ impl Version {
     /// What a request with this directive gets left out. Where no segment is old
     /// enough, or the playlist has ended, it gets the whole (section 6.2.5.1).
     pub fn applied(&self, skip: Option<Skip>) -> Option<Skip> {
-        skip.filter(|_| self.delta.is_some())
+        let delta = self.delta.as_ref()?;
+        skip.filter(|skip| match skip {
+            Skip::Segments => true,
+            Skip::SegmentsAndDateRanges => delta.without_date_ranges.is_some(),
+        })
     }
 
     /// The text.
@@ -69,7 +74,9 @@ impl Version {
     fn of(&self, skip: Option<Skip>) -> &Text {
         match (&self.delta, skip) {
             (Some(delta), Some(Skip::Segments)) => &delta.without_segments,
-            (Some(delta), Some(Skip::SegmentsAndDateRanges)) => &delta.without_date_ranges,
+            (Some(delta), Some(Skip::SegmentsAndDateRanges)) => {
+                delta.without_date_ranges.as_ref().unwrap_or(&self.whole)
+            }
             _ => &self.whole,
         }
     }
@@ -117,7 +124,7 @@ impl MediaPlaylist {
         };
         let delta = scope
             .kept_from(window)
-            .map(|kept_msn| self.delta(&scope, window, kept_msn, &whole));
+            .map(|kept_msn| self.delta(&scope, track, kept_msn, &whole));
         Version { whole, delta }
     }
 
@@ -128,7 +135,8 @@ impl MediaPlaylist {
 
     /// Draws the delta updates of a version, the first segment of which is
     /// `kept_msn`.
-    fn delta(&mut self, scope: &Scope<'_>, window: &Window, kept_msn: u64, whole: &Text) -> Delta {
+    fn delta(&mut self, scope: &Scope<'_>, track: &Track, kept_msn: u64, whole: &Text) -> Delta {
+        let window = &track.window;
         // What is kept is twice as long as what still changes, so the cut lies
         // within what has settled.
         assert!(kept_msn <= self.settled.next_msn(), "parts are kept");
@@ -137,16 +145,15 @@ impl MediaPlaylist {
             middle: self.settled.kept(kept_msn),
             ..whole.clone()
         };
-        // A copy that this joins was drawn when its end lay at the first kept
-        // segment or later, so it has all that was told before then.
-        let since = window.segment(kept_msn).expect("it is listed").wall;
+        // A copy that this joins was drawn with the last segment that is left
+        // out, so it has all that was told before that one became whole.
+        let known = track.events_at(kept_msn - 1);
         let events = scope.events();
-        let gone = daterange::removed(events, since);
-        let without_date_ranges = Text {
+        let without_date_ranges = daterange::removed(events, known).map(|gone| Text {
             head: Piece::new(scope.delta_head(window, kept_msn, Some(&gone))),
-            date_ranges: Piece::new(daterange::lines(events, since)),
+            date_ranges: Piece::new(daterange::lines(events, known)),
             ..without_segments.clone()
-        };
+        });
         Delta {
             without_segments,
             without_date_ranges,

@@ -209,7 +209,7 @@ mod tests {
 
     fn event(statement: Statement) -> Event {
         let told = vec![Told {
-            since: EDGE,
+            since: 1,
             statement: statement.into(),
         }];
         Event { told }

@@ -10,7 +10,7 @@ use quick_m3u8::{HlsLine, Reader};
 
 use crate::media::channel::{Change, Channel, State, Targets, TrackIndex, TrackInfo};
 use crate::media::cmaf::{Kind, Roles, SampleDefaults, TrackHeader};
-use crate::media::event::{EventChange, Removed, Statement, Told};
+use crate::media::event::{EventChange, Statement};
 use crate::media::policy::PartAddressing;
 use crate::media::presentation::Presentation;
 use crate::media::rope::Rope;
@@ -238,18 +238,15 @@ impl Script {
 
     /// Something is said of an event.
     pub(crate) fn tell(&mut self, statement: Statement) {
-        let told = Told {
-            since: self.channel.edge_date().unwrap_or(Wall(i64::MIN)),
-            statement: Arc::new(statement),
-        };
-        self.apply(&[Change::Event(EventChange::Told(told))]);
+        let told = EventChange::Told(Arc::new(statement));
+        self.apply(&[Change::Event(told)]);
     }
 
     /// An event leaves.
     pub(crate) fn leave(&mut self, id: &str) {
         let at = self.channel.edge_date().unwrap_or(Wall(i64::MIN));
-        let removed = Removed { at, id: id.into() };
-        self.apply(&[Change::Event(EventChange::Left(vec![removed]))]);
+        let ids = vec![id.into()];
+        self.apply(&[Change::Event(EventChange::Left { at, ids })]);
     }
 
     pub(crate) fn end(&mut self) {

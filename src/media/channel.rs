@@ -3,6 +3,7 @@
 //! The home of a channel decides; it and every mirror apply the same
 //! [`Change`]s in the same order and so hold equal channels.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -93,6 +94,9 @@ pub struct Track {
     pub words: TrackWords,
     /// Its media.
     pub window: Window,
+    /// The version of the list of events as segments became whole: the first
+    /// segment of each version, oldest first.
+    events_at: VecDeque<(u64, u64)>,
     /// Bits a second that its segments keep to, give or take a quarter; zero
     /// before the first whole one.
     pub peak_bps: u64,
@@ -113,6 +117,36 @@ impl Track {
     /// What it is for, as the operator says, else as its header does.
     pub fn roles(&self) -> Roles {
         self.words.roles.unwrap_or(self.info.header.roles)
+    }
+
+    /// The version of the list of events when a listed segment became whole:
+    /// whoever was shown that segment so was shown this version or a later one.
+    pub fn events_at(&self, msn: u64) -> u64 {
+        let after = self.events_at.partition_point(|(from, _)| *from <= msn);
+        let at = after.checked_sub(1).and_then(|at| self.events_at.get(at));
+        at.map_or(0, |(_, version)| *version)
+    }
+
+    fn close(&mut self, segment: &Arc<Segment>, next_part: u64, events: u64) {
+        if self
+            .events_at
+            .back()
+            .is_none_or(|(_, last)| *last != events)
+        {
+            self.events_at.push_back((segment.msn, events));
+        }
+        self.window.close(Arc::clone(segment), next_part);
+    }
+
+    fn evict(&mut self, listed_from: u64, kept_from: u64) {
+        while self
+            .events_at
+            .get(1)
+            .is_some_and(|(next, _)| *next <= listed_from)
+        {
+            self.events_at.pop_front();
+        }
+        self.window.evict(listed_from, kept_from);
     }
 
     /// Date after its newest media.
@@ -331,6 +365,7 @@ impl Channel {
                     } else {
                         Window::of_whole_segments()
                     },
+                    events_at: VecDeque::new(),
                     peak_bps: 0,
                     average_bps: 0,
                     frames_bps: (0, 0),
@@ -350,8 +385,8 @@ impl Channel {
                 segment,
                 next_part,
             } => {
-                self.window_mut(*track)
-                    .close(Arc::clone(segment), *next_part);
+                let events = self.events.version();
+                self.tracks[usize::from(track.0)].close(segment, *next_part, events);
             }
             Change::Header { track, header } => {
                 self.window_mut(*track).expect_header(Arc::clone(header));
@@ -361,7 +396,7 @@ impl Channel {
                 listed_from,
                 kept_from,
             } => {
-                self.window_mut(*track).evict(*listed_from, *kept_from);
+                self.tracks[usize::from(track.0)].evict(*listed_from, *kept_from);
             }
             Change::Overdue { track } => self.window_mut(*track).set_overdue(),
             Change::Rates {

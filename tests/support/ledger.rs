@@ -67,17 +67,16 @@ impl Ledger {
     /// What is said again is never said otherwise, and only what is there
     /// leaves.
     fn event(&mut self, change: &EventChange) {
-        let told = match change {
-            EventChange::Told(told) => told,
-            EventChange::Left(removed) => {
-                for removed in removed {
-                    let known = self.events.remove(&*removed.id);
-                    assert!(known.is_some(), "{} leaves and was not there", removed.id);
+        let said = match change {
+            EventChange::Told(said) => said,
+            EventChange::Left { ids, .. } => {
+                for id in ids {
+                    let known = self.events.remove(&**id);
+                    assert!(known.is_some(), "{id} leaves and was not there");
                 }
                 return;
             }
         };
-        let said = &told.statement;
         let known = self.events.entry(said.id.to_string()).or_default();
         for before in known.iter() {
             assert_eq!(before.start, said.start, "the start of {}", said.id);

@@ -179,6 +179,43 @@ fn lines_are_written_once_a_change_of_the_list() {
     );
 }
 
+#[test]
+fn s6_2_5_1_a_leap_of_dates_leaves_out_nothing_that_a_copy_lacks() {
+    let mut script = Script::new(1, Some(500_000)).video("v1");
+    script.start_at("v1", 0, 0);
+    (0..10).for_each(|_| script.segment("v1", &[45_000; 2]));
+    let known = copy(&text(&render(&script, 0), None));
+    script.tell(out("within-the-leap", at(9)));
+    script.start_at("v1", 10, 60 * 90_000);
+    (0..7).for_each(|_| script.segment("v1", &[45_000; 2]));
+    let version = render(&script, 0);
+    let delta = text(&version, V2);
+    assert_eq!(bounds(&delta).1, 10, "it joins what there was before");
+    let whole = copy(&text(&version, None));
+    assert_eq!(merged(known, &delta), whole);
+    assert_eq!(whole.len(), 1);
+}
+
+#[test]
+fn s6_2_5_1_a_track_that_lags_behind_what_is_remembered_shows_the_whole() {
+    let mut script = Script::new(1, Some(500_000)).video("v1").audio("a1", "en");
+    script.tell(out("early", at(2)));
+    script.tell(out("late", at(2)));
+    for _ in 0..10 {
+        script.segment("v1", &[45_000; 2]);
+        script.segment("a1", &[24_000; 2]);
+    }
+    script.leave("early");
+    assert!(render(&script, 1).applied(V2).is_some());
+    (0..400).for_each(|_| script.segment("v1", &[45_000; 2]));
+    script.leave("late");
+    let audio = render(&script, 1);
+    assert_eq!((audio.applied(V2), audio.applied(YES)), (None, YES));
+    assert_eq!(text(&audio, V2), text(&audio, None));
+    let video = text(&render(&script, 0), V2);
+    assert!(video.contains("RECENTLY-REMOVED-DATERANGES=\"late\""));
+}
+
 /// What a player knows: the lines of every id, in order.
 type Copy = BTreeMap<String, Vec<String>>;
 
@@ -230,7 +267,7 @@ proptest! {
     /// on every track, whichever of them lags.
     #[test]
     fn s6_2_5_1_a_delta_and_any_copy_it_joins_are_the_playlist(
-        steps in prop::collection::vec((0..6u8, 0..6u8), 20..120),
+        steps in prop::collection::vec((0..7u8, 0..6u8), 20..120),
     ) {
         let mut script = Script::new(1, Some(500_000)).video("v1").audio("a1", "en");
         let mut playlists: [MediaPlaylist; 2] = Default::default();
@@ -256,6 +293,12 @@ proptest! {
                     }
                 }
                 3 => script.segment("a1", &[24_000; 2]),
+                // Dates leap.
+                4 if let Some(last) = script.window("v1").last_whole() => {
+                    let leap = i64::from(which) * 5 * 90_000;
+                    let (msn, ticks) = (last.msn + 1, last.end_ticks() + leap);
+                    script.start_at("v1", msn, ticks);
+                }
                 _ => script.segment("v1", &[45_000; 2]),
             }
             for (track, seen) in seen.iter_mut().enumerate() {

@@ -68,9 +68,8 @@ pub enum Value {
 /// A statement in the list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
-    /// Date of the live edge when it joined: whoever has seen media from there
-    /// on has seen a list with it.
-    pub since: Wall,
+    /// The first version of the list that it is in.
+    pub since: u64,
     /// What was said.
     pub statement: Arc<Statement>,
 }
@@ -85,6 +84,8 @@ pub struct Event {
 /// An event that has left the list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Removed {
+    /// The first version of the list that it is not in.
+    pub since: u64,
     /// Date of the live edge when it left.
     pub at: Wall,
     /// Which it was.
@@ -95,9 +96,14 @@ pub struct Removed {
 #[derive(Clone, Debug)]
 pub enum EventChange {
     /// Something more is known.
-    Told(Told),
+    Told(Arc<Statement>),
     /// Events leave, with all that was said of them.
-    Left(Vec<Removed>),
+    Left {
+        /// Date of the live edge.
+        at: Wall,
+        /// Which they are.
+        ids: Vec<Arc<str>>,
+    },
 }
 
 /// Why a statement is not taken in.
@@ -151,6 +157,8 @@ pub struct Events {
     list: Vec<Event>,
     removed: VecDeque<Removed>,
     version: u64,
+    /// The first version from which all removals are remembered.
+    remembers_from: u64,
 }
 
 impl Statement {
@@ -282,8 +290,10 @@ impl Event {
         }
         let mut told = self.clone();
         let statement = Arc::new(more.clone());
-        let since = Wall::default();
-        told.told.push(Told { since, statement });
+        told.told.push(Told {
+            since: u64::MAX,
+            statement,
+        });
         told.whole().check()?;
         Ok(Some(more))
     }
@@ -354,6 +364,11 @@ impl Events {
         self.version
     }
 
+    /// Whether all that left after this version is still among the removed.
+    pub fn remembers(&self, version: u64) -> bool {
+        version >= self.remembers_from
+    }
+
     /// What of `statement` is to be told, if anything is new. `edge` is the
     /// date of the live edge and `oldest` that of the oldest listed media.
     pub(crate) fn weigh(
@@ -399,7 +414,7 @@ impl Events {
             return Err(Refusal::Ahead);
         }
         let told = vec![Told {
-            since: edge,
+            since: u64::MAX,
             statement: Arc::new(statement.clone()),
         }];
         if oldest.is_some_and(|oldest| self.is_over(&Event { told }, oldest)) {
@@ -453,21 +468,19 @@ impl Events {
     /// Applies one change; what left longer than `remembered` ago is forgotten.
     pub(crate) fn step(&mut self, change: &EventChange, remembered: Micros) {
         self.version += 1;
-        let at = match change {
-            EventChange::Told(told) => {
-                self.tell(told);
-                told.since
+        match change {
+            EventChange::Told(statement) => self.tell(statement),
+            EventChange::Left { at, ids } => {
+                self.forget(Wall(at.0.saturating_sub(remembered.0)));
+                self.list.retain(|event| !ids.contains(event.id()));
+                let since = self.version;
+                let removed = ids.iter().map(|id| Removed {
+                    since,
+                    at: *at,
+                    id: Arc::clone(id),
+                });
+                self.removed.extend(removed);
             }
-            EventChange::Left(removed) => {
-                let gone = |event: &Event| removed.iter().any(|gone| gone.id == *event.id());
-                self.list.retain(|event| !gone(event));
-                self.removed.extend(removed.iter().cloned());
-                removed.last().map_or(Wall(i64::MIN), |removed| removed.at)
-            }
-        };
-        let past = at.0.saturating_sub(remembered.0);
-        while self.removed.front().is_some_and(|gone| gone.at.0 < past) {
-            self.removed.pop_front();
         }
         assert!(
             self.list.len() <= limits::EVENT_STATEMENTS_MAX,
@@ -475,16 +488,22 @@ impl Events {
         );
     }
 
-    fn tell(&mut self, told: &Told) {
-        let known = self
-            .list
-            .iter_mut()
-            .find(|event| *event.id() == told.statement.id);
-        match known {
-            Some(event) => event.told.push(told.clone()),
-            None => self.list.push(Event {
-                told: vec![told.clone()],
-            }),
+    fn tell(&mut self, statement: &Arc<Statement>) {
+        let told = Told {
+            since: self.version,
+            statement: Arc::clone(statement),
+        };
+        let mut list = self.list.iter_mut();
+        match list.find(|event| *event.id() == statement.id) {
+            Some(event) => event.told.push(told),
+            None => self.list.push(Event { told: vec![told] }),
+        }
+    }
+
+    /// Forgets what left before `past`.
+    fn forget(&mut self, past: Wall) {
+        while let Some(gone) = self.removed.pop_front_if(|gone| gone.at < past) {
+            self.remembers_from = gone.since;
         }
     }
 }

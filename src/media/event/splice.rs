@@ -244,11 +244,11 @@ fn segmentation(type_id: u8) -> (Role, u8) {
 mod tests {
     use super::*;
     use crate::media::cmaf::MessageTime;
+    use crate::media::event::EventChange;
     use crate::media::event::scte35::tests::{
         INSERT_OUT, PLACEMENT_END, PLACEMENT_START, PROGRAM_END_AND_START, bytes, cancel_section,
         insert_section, section,
     };
-    use crate::media::event::{EventChange, Removed, Told};
 
     /// Id, start, end, planned milliseconds, and which sections there are.
     type Fact = (String, Wall, Option<Wall>, Option<i64>, String);
@@ -287,12 +287,12 @@ mod tests {
                         let Some(statement) = told.unwrap() else {
                             continue;
                         };
-                        EventChange::Told(Told {
-                            since: self.edge,
-                            statement: statement.into(),
-                        })
+                        EventChange::Told(statement.into())
                     }
-                    Step::Cancel(id) => EventChange::Left(vec![Removed { at: self.edge, id }]),
+                    Step::Cancel(id) => EventChange::Left {
+                        at: self.edge,
+                        ids: vec![id],
+                    },
                 };
                 self.events.step(&change, Micros(24_000_000));
             }

@@ -12,17 +12,13 @@ fn say(events: &mut Events, statement: &Statement, edge: Wall) -> Result<bool, R
     let Some(more) = events.weigh(statement, edge, None)? else {
         return Ok(false);
     };
-    let told = Told {
-        since: edge,
-        statement: Arc::new(more),
-    };
-    events.step(&EventChange::Told(told), Micros(24_000_000));
+    events.step(&EventChange::Told(Arc::new(more)), Micros(24_000_000));
     Ok(true)
 }
 
 fn leave(events: &mut Events, id: &str, at: Wall) {
-    let removed = Removed { at, id: id.into() };
-    events.step(&EventChange::Left(vec![removed]), Micros(24_000_000));
+    let ids = vec![id.into()];
+    events.step(&EventChange::Left { at, ids }, Micros(24_000_000));
 }
 
 #[test]
@@ -44,7 +40,7 @@ fn s4_4_5_1_later_statements_add_and_never_change() {
     assert_eq!(say(&mut events, &more, at(20)), Ok(true));
     let event = events.get("a").unwrap();
     let added = &event.told[1];
-    assert_eq!((added.since, &added.statement.class), (at(20), &None));
+    assert_eq!((added.since, &added.statement.class), (2, &None));
     assert_eq!(added.statement.duration, seconds(28));
     assert_eq!((event.end(), event.whole()), (Some(at(38)), more.clone()));
 

@@ -7,7 +7,7 @@ use super::{Phase, Publisher, TrackKey};
 use crate::media::bmff::Error;
 use crate::media::channel::{Change, State};
 use crate::media::cmaf::Message;
-use crate::media::event::{EventChange, Events, Refusal, Removed, Statement, Step, Told, steps};
+use crate::media::event::{EventChange, Events, Refusal, Statement, Step, steps};
 use crate::time::{Now, Wall};
 
 impl Publisher {
@@ -77,12 +77,7 @@ impl Publisher {
         let (edge, oldest) = (self.edge_date(now), self.oldest_date(now));
         let more = self.channel.events().weigh(statement, edge, oldest)?;
         let Some(more) = more else { return Ok(false) };
-        // Before there is a list anywhere, all of it is old.
-        let since = self.channel.edge_date().unwrap_or(Wall(i64::MIN));
-        self.emit(Change::Event(EventChange::Told(Told {
-            since,
-            statement: Arc::new(more),
-        })));
+        self.emit(Change::Event(EventChange::Told(Arc::new(more))));
         Ok(true)
     }
 
@@ -121,16 +116,16 @@ impl Publisher {
 
     fn remove(&mut self, now: Now, ids: Vec<Arc<str>>) {
         let at = self.edge_date(now);
-        let removed = ids.into_iter().map(|id| Removed { at, id }).collect();
-        self.emit(Change::Event(EventChange::Left(removed)));
+        self.emit(Change::Event(EventChange::Left { at, ids }));
     }
 
-    /// Date of the oldest listed media. A track that has brought nothing for a
-    /// whole window holds no event.
+    /// Date of the oldest listed media. A track that has stood still for a whole
+    /// window holds no event.
     fn oldest_date(&self, now: Now) -> Option<Wall> {
         let window_ms = self.channel.targets()?.window_ms;
         let live = self.slots.iter().filter_map(|slot| match &slot.phase {
-            Phase::Live(track, timeline) if timeline.silent_ms(now) <= window_ms => Some(*track),
+            // One that gaps are filled in for moves on and is listed like any.
+            Phase::Live(track, _) if now.mono.ms_since(slot.moved) <= window_ms => Some(*track),
             _ => None,
         });
         let oldest = live.filter_map(|track| {

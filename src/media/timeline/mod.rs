@@ -156,11 +156,6 @@ impl Timeline {
         i64::try_from(self.raw_end.saturating_sub(duration)).unwrap_or(i64::MAX)
     }
 
-    /// Milliseconds since media was accepted last.
-    pub(crate) fn silent_ms(&self, now: Now) -> u64 {
-        now.mono.ms_since(self.last_accepted)
-    }
-
     /// Channel time of a decode time near the newest accepted chunk.
     pub(crate) fn channel_time(&self, decode_time: Micros) -> Micros {
         let raw_end = i64::try_from(self.raw_end).unwrap_or(i64::MAX);

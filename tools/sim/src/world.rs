@@ -126,6 +126,7 @@ impl World {
         let fills = plan.settings.policy.fill_gaps;
         (checks.reload.fills, checks.bytes.fills) = (fills, fills);
         checks.reload.punctual = plan.punctual();
+        checks.date_ranges.window_ns = plan.settings.policy.window_ms * MS;
         let mut world = Self {
             now: 0,
             wall_step_us: 0,

@@ -19,10 +19,21 @@ const OPEN_US: i64 = 86_400_000_000;
 pub struct DateRanges {
     /// Attributes by channel and id, whoever showed them.
     said: BTreeMap<(String, String), BTreeMap<String, String>>,
-    /// Ids and live edge of the newest whole playlist by shard and path.
-    shown: BTreeMap<(u16, String), (BTreeSet<String>, i64)>,
+    /// The newest whole playlist by shard and path.
+    shown: BTreeMap<(u16, String), Shown>,
     /// What operators were told is taken in, by channel and id, and when.
     promised: BTreeMap<(String, String), u64>,
+    /// A track that stands still for as long holds no ranges, unless six target
+    /// durations are longer.
+    pub window_ns: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    ids: BTreeSet<String>,
+    /// The live edge, and when it was seen first.
+    edge: i64,
+    since: u64,
 }
 
 impl DateRanges {
@@ -64,14 +75,26 @@ impl DateRanges {
             return Ok(());
         };
         let key = (shard, path.to_owned());
-        let before = self.shown.insert(key, (ids.clone(), edge));
-        let (known, then) = before.unwrap_or_default();
+        let before = self.shown.remove(&key).unwrap_or_default();
+        let since = if before.edge == edge {
+            before.since
+        } else {
+            now
+        };
+        let shown = Shown {
+            ids: ids.clone(),
+            edge,
+            since,
+        };
+        self.shown.insert(key, shown);
+        let window_ns = self.window_ns.max(6 * media.target_s * SECOND);
+        let stood = before.since + window_ns < now + SHOWN_NS;
         let skipped = media.skipped.is_some();
-        for id in known.difference(&ids) {
+        for id in before.ids.difference(&ids) {
             let (start, end) = self.span(channel, id);
             // A delta does not say where the list begins.
             let over = skipped || oldest(media).is_some_and(|oldest| end <= oldest + ROUNDING_US);
-            if !over && start <= then {
+            if !over && !stood && start <= before.edge {
                 return Err(format!("{id} left with media from {start} to {end} listed"));
             }
         }
