@@ -185,37 +185,33 @@ impl Timeline {
             Some(era) => era,
             None => clock.era(&arrival),
         };
-        let start = self.place(era, incoming.chunk.decode_time);
-        let mut left_out = 0;
-        match self.lie(now, start, published_end, &incoming) {
-            Lie::Next => self.follow(clock, era, start),
+        let mut era = era;
+        let mut start = self.place(era, incoming.chunk.decode_time);
+        let mut lie = self.lie(now, start, published_end, &incoming);
+        if matches!(lie, Lie::Reset) {
+            let own_end = self.end().unwrap_or_default();
+            era = clock.reset(self.placed, &arrival, own_end, published_end);
+            self.break_into(era, out);
+            (self.entering, self.late) = (Some(incoming.session), None);
+            start = self.place(era, incoming.chunk.decode_time);
+            lie = self.lie(now, start, published_end, &incoming);
+        }
+        let sent = start;
+        match lie {
+            Lie::Next | Lie::Reset => self.follow(clock, era, start),
             Lie::Ignored(how) => return Ok(how),
             Lie::Across(at) => {
-                let whole = Placed {
-                    start,
-                    chunk: incoming.chunk,
-                };
-                let Ok((_, tail)) = whole.cut(&self.header.track, at) else {
+                let chunk = incoming.chunk;
+                let Ok((_, tail)) = (Placed { start, chunk }).cut(&self.header.track, at) else {
                     self.heard = Some(now.mono);
                     return Ok(Accepted::Duplicate);
                 };
                 self.follow(clock, era, tail.start);
-                left_out = tail.start - start;
                 incoming.chunk = tail.chunk;
             }
             Lie::Refused(kind) => {
                 self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
                 return Err(Fault::new(None, incoming.chunk.at, kind));
-            }
-            Lie::Reset => {
-                let own_end = self.end().unwrap_or_default();
-                let era = clock.reset(self.placed, &arrival, own_end, published_end);
-                self.break_into(era, out);
-                self.entering = Some(incoming.session);
-                let start = self.place(era, incoming.chunk.decode_time);
-                if let Lie::Ignored(how) = self.lie(now, start, published_end, &incoming) {
-                    return Ok(how);
-                }
             }
         }
         if self.wants_sync && !incoming.chunk.is_independent() {
@@ -236,7 +232,7 @@ impl Timeline {
             self.segmenter.gap(clock, &self.header, (end, start), out);
         }
         self.segmenter.end_gap(out);
-        self.accept(now, clock, era, (start - left_out, start), &incoming);
+        self.accept(now, clock, era, (sent, start), &incoming);
         let placed = Placed {
             start,
             chunk: incoming.chunk,
@@ -378,12 +374,13 @@ impl Timeline {
             .is_some_and(|entered| incoming.session <= entered)
         {
             // What an era brings before the end of the last one is left out,
-            // unless the encoder starts anew before it came to its end.
-            return if start >= end {
-                Lie::Next
-            } else {
-                Lie::Ignored(Accepted::Duplicate)
-            };
+            // unless the encoder starts anew before it came to its end. Gaps go
+            // on meanwhile, and must let it catch up.
+            if start >= end {
+                return Lie::Next;
+            }
+            let late = self.lie_late(now.mono, start, incoming);
+            return late.unwrap_or(Lie::Ignored(Accepted::Duplicate));
         }
         let by_ms = off_ms.unsigned_abs();
         let fresh = incoming.session > self.session;
