@@ -8,7 +8,8 @@ use headwater::media::publisher::Accepted;
 use headwater::media::window::{Edge, Segment};
 use headwater::time::Micros;
 
-use crate::script::{EPOCH_S, Script, Source};
+use crate::encoder::{Fragment, Frame, Spec};
+use crate::script::{Cadence, EPOCH_S, Script, Source, payload};
 
 fn filling() -> Script {
     Script::new(Policy {
@@ -371,6 +372,78 @@ fn a_segment_that_was_cut_off_keeps_later_numbers_where_time_has_them() {
             told.parts().filter(|part| part.gap).count() as u64,
             rest.div_ceil(5)
         );
+    }
+}
+
+#[test]
+fn segments_that_come_whole_after_a_restart_catch_up_with_the_gaps() {
+    for pause_ms in [600, 1_100, 1_600, 2_100] {
+        let mut script = filling();
+        let mut video = Source::video();
+        let mut text = Source::new("t", Spec::text(1_000), Cadence::new(2_000, 1, 1));
+        text.per_request = Some(1);
+        script.connect(&mut video);
+        script.connect(&mut text);
+        script.run(&mut [&mut video, &mut text], 20_000);
+        silence(&mut script, "t", pause_ms);
+        for source in [&mut video, &mut text] {
+            source.made = 0;
+            script.connect(source);
+        }
+        // The first segment of text is made while the video comes in chunks.
+        script.run(&mut [&mut video], 1_800);
+        script.run(&mut [&mut video, &mut text], 20_000);
+        assert!(script.faults.is_empty(), "{pause_ms}: {:?}", script.faults);
+        for name in ["v", "t"] {
+            assert_whole(&script, name);
+            let newest = script.told(name).whole.last().expect("many");
+            assert!(!newest.gap, "{pause_ms}: {name} goes on");
+        }
+    }
+}
+
+#[test]
+fn text_that_lasts_across_the_end_of_a_gap_is_shown_from_there_on() {
+    for early_ms in [2, 51, 99, 150, 199] {
+        let mut script = filling();
+        let mut video = Source::video();
+        let mut text = Source::new("t", Spec::text(1_000), Cadence::new(200, 1, 1));
+        script.connect(&mut video);
+        script.connect(&mut text);
+        script.run(&mut [&mut video, &mut text], 20_000);
+        let held = script.told("t").parts().count();
+        while script.told("t").parts().count() == held {
+            script.run(&mut [&mut video], 20);
+        }
+        let told = script.told("t");
+        let end = told
+            .parts()
+            .map(|part| part.start_ticks + part.duration_ticks as i64);
+        let end = end.last().expect("a gap");
+        let frame = Frame {
+            ticks: 200,
+            sync: true,
+            cts: 0,
+            bytes: (3, 7),
+        };
+        let cue = Fragment {
+            time: (end - early_ms) as u64,
+            frames: vec![frame],
+            ..Fragment::default()
+        };
+        let taken = script.chunk(&text, cue.read(&text.header), false);
+        assert_eq!(taken, Some(Accepted::Placed), "{early_ms}");
+        text.made = 0;
+        text.start = (end - early_ms) as u64 + 200;
+        script.run(&mut [&mut video, &mut text], 4_000);
+        assert_whole(&script, "t");
+        let shown = script
+            .told("t")
+            .parts()
+            .find(|part| part.start_ticks >= end);
+        let shown = shown.expect("text");
+        assert_eq!((shown.start_ticks, shown.gap), (end, false), "{early_ms}");
+        assert_eq!(payload(shown)[..3], [7, 7, 7], "{early_ms}");
     }
 }
 

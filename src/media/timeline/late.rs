@@ -4,6 +4,7 @@
 use crate::media::clock::Clock;
 use crate::media::cmaf::Kind;
 use crate::media::pace::{Pace, lateness};
+use crate::media::timeline::parts::Cut;
 use crate::media::timeline::{Accepted, Era, Incoming, Lie, Output, Session, Timeline};
 use crate::time::{Micros, Mono, rescale_floor};
 
@@ -12,6 +13,9 @@ use crate::time::{Micros, Mono, rescale_floor};
 const FILL_MS_MAX: i64 = 60_000;
 /// Media this little later than usual is on time, in microseconds.
 const JITTER_US: i64 = 150_000;
+/// Segments are this much longer than the target where it was rounded down, in
+/// microseconds.
+const OVER_TARGET_US: i64 = 100_000;
 /// A source gains on the gaps if it brings more than this many hundredths of a
 /// second more media than real time.
 const GAIN_PERCENT_MIN: i64 = 25;
@@ -65,7 +69,8 @@ impl Timeline {
         // A target this short leaves less to wait: the segment must be whole
         // before one and a half of it (RFC 8216bis section 6.2.1).
         let patience_us = patience_us.min(target_us * 2 / 5);
-        let (Some(end), Some(usual)) = (self.end, self.pace.usual(target_us)) else {
+        let longest_us = target_us + OVER_TARGET_US;
+        let (Some(end), Some(usual)) = (self.end, self.pace.usual(longest_us)) else {
             return;
         };
         let scale = self.scale();
@@ -79,7 +84,7 @@ impl Timeline {
         // which keeps to the rhythm in which it does.
         let alive = self
             .heard
-            .is_some_and(|heard| now.ms_since(heard) as i64 * 1000 <= target_us);
+            .is_some_and(|heard| now.ms_since(heard) as i64 * 1000 <= longest_us + JITTER_US);
         let (step, patience_us) = if alive {
             (least, scale.micros(least).0)
         } else {
@@ -139,10 +144,14 @@ impl Timeline {
         if start < from - second {
             return None;
         }
+        let lasts = incoming.chunk.duration as i64;
+        if self.header.track.kind == Kind::Text && start < end && end < start + lasts {
+            return Some(Lie::Across(Cut::After((end - start) as u64)));
+        }
         let mut at = start;
         for (index, sample) in incoming.chunk.samples.iter().enumerate() {
             if index > 0 && at >= end && (sample.is_sync() || !self.wants_sync) {
-                return Some(Lie::Across(index));
+                return Some(Lie::Across(Cut::Before(index)));
             }
             at += i64::from(sample.duration);
         }

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use crate::limits;
 use crate::media::channel::{Change, Targets, TrackIndex};
 use crate::media::clock::{Arrival, Clock, Era, Grid, produced_wall};
-use crate::media::cmaf::{self, Kind, TrackChunk};
+use crate::media::cmaf::{Kind, TrackChunk};
 use crate::media::fault::{Fault, FaultKind};
 use crate::media::pace::Pace;
 use crate::media::timeline::late::Late;
-use crate::media::timeline::parts::Placed;
+use crate::media::timeline::parts::{Cut, Placed};
 use crate::media::timeline::segmenter::Segmenter;
 use crate::media::window::HeaderObject;
 use crate::time::{Micros, Mono, Now, Timescale, rescale_floor};
@@ -58,8 +58,8 @@ pub enum Accepted {
 enum Lie {
     /// Behind it, or behind a hole that becomes a gap.
     Next,
-    /// Across it, where it was filled: to be cut before this sample.
-    Across(usize),
+    /// Across it, where it was filled: to be cut here.
+    Across(Cut),
     Ignored(Accepted),
     Reset,
     Refused(FaultKind),
@@ -180,31 +180,33 @@ impl Timeline {
             Some(era) => era,
             None => clock.era(&arrival),
         };
-        let start = self.place(era, incoming.chunk.decode_time);
-        match self.lie(now, start, published_end, &incoming) {
-            Lie::Next => self.follow(clock, era, start),
+        let mut era = era;
+        let mut start = self.place(era, incoming.chunk.decode_time);
+        let mut lie = self.lie(now, start, published_end, &incoming);
+        if matches!(lie, Lie::Reset) {
+            let own_end = self.end().unwrap_or_default();
+            era = clock.reset(self.placed, &arrival, own_end, published_end);
+            self.break_into(era, out);
+            (self.entering, self.late) = (Some(incoming.session), None);
+            start = self.place(era, incoming.chunk.decode_time);
+            lie = self.lie(now, start, published_end, &incoming);
+        }
+        let sent = start;
+        match lie {
+            Lie::Next | Lie::Reset => self.follow(clock, era, start),
             Lie::Ignored(how) => return Ok(how),
-            Lie::Across(sample) => {
-                let Ok((_, tail)) = cmaf::cut(&incoming.chunk, &self.header.track, sample) else {
+            Lie::Across(at) => {
+                let chunk = incoming.chunk;
+                let Ok((_, tail)) = (Placed { start, chunk }).cut(&self.header.track, at) else {
+                    self.heard = Some(now.mono);
                     return Ok(Accepted::Duplicate);
                 };
-                incoming.chunk = tail;
-                let start = self.place(era, incoming.chunk.decode_time);
-                self.follow(clock, era, start);
+                self.follow(clock, era, tail.start);
+                incoming.chunk = tail.chunk;
             }
             Lie::Refused(kind) => {
                 self.refused_end = Some(incoming.chunk.decode_time + incoming.chunk.duration);
                 return Err(Fault::new(None, incoming.chunk.at, kind));
-            }
-            Lie::Reset => {
-                let own_end = self.end().unwrap_or_default();
-                let era = clock.reset(self.placed, &arrival, own_end, published_end);
-                self.break_into(era, out);
-                self.entering = Some(incoming.session);
-                let start = self.place(era, incoming.chunk.decode_time);
-                if let Lie::Ignored(how) = self.lie(now, start, published_end, &incoming) {
-                    return Ok(how);
-                }
             }
         }
         if self.wants_sync && !incoming.chunk.is_independent() {
@@ -225,7 +227,7 @@ impl Timeline {
             self.segmenter.gap(clock, &self.header, (end, start), out);
         }
         self.segmenter.end_gap(out);
-        self.accept(now, clock, era, start, &incoming);
+        self.accept(now, clock, era, (sent, start), &incoming);
         let placed = Placed {
             start,
             chunk: incoming.chunk,
@@ -287,8 +289,16 @@ impl Timeline {
         self.header.track.kind == Kind::Video
     }
 
-    /// Moves the end of the timeline behind a chunk that starts at `start`.
-    fn accept(&mut self, now: Now, clock: &mut Clock, era: Era, start: i64, incoming: &Incoming) {
+    /// Moves the end of the timeline behind a chunk that starts at `start`, and
+    /// was sent from `sent` on.
+    fn accept(
+        &mut self,
+        now: Now,
+        clock: &mut Clock,
+        era: Era,
+        (sent, start): (i64, i64),
+        incoming: &Incoming,
+    ) {
         let chunk = &incoming.chunk;
         if std::mem::take(&mut self.reconfigured) {
             clock.confirm(era.number);
@@ -307,7 +317,7 @@ impl Timeline {
         let (scale, end) = (self.scale(), start + chunk.duration as i64);
         // Gaps say nothing of when media comes.
         let before = self.end.filter(|_| self.filled_from.is_none());
-        let before = before.unwrap_or(start);
+        let before = before.unwrap_or(sent);
         (self.filled_from, self.late, self.heard) = (None, None, None);
         self.pace
             .note(now.mono, scale.micros(before), scale.micros(end));
@@ -359,12 +369,13 @@ impl Timeline {
             .is_some_and(|entered| incoming.session <= entered)
         {
             // What an era brings before the end of the last one is left out,
-            // unless the encoder starts anew before it came to its end.
-            return if start >= end {
-                Lie::Next
-            } else {
-                Lie::Ignored(Accepted::Duplicate)
-            };
+            // unless the encoder starts anew before it came to its end. Gaps go
+            // on meanwhile, and must let it catch up.
+            if start >= end {
+                return Lie::Next;
+            }
+            let late = self.lie_late(now.mono, start, incoming);
+            return late.unwrap_or(Lie::Ignored(Accepted::Duplicate));
         }
         let by_ms = off_ms.unsigned_abs();
         let fresh = incoming.session > self.session;
@@ -413,12 +424,14 @@ impl Timeline {
     }
 
     /// Whether a step from `end` to `start` is rounding, not a hole: less than
-    /// one sample, and no long one.
+    /// one sample, and no long one. Text that overlaps a gap can be cut where
+    /// that ends.
     fn absorbs(&self, end: i64, start: i64, chunk: &TrackChunk) -> bool {
-        let sample = chunk
-            .samples
-            .first()
-            .map_or(1, |sample| i64::from(sample.duration));
+        let sample = match chunk.samples.first() {
+            Some(_) if self.filled_from.is_some() && self.header.track.kind == Kind::Text => 1,
+            Some(sample) => i64::from(sample.duration),
+            None => 1,
+        };
         let most = rescale_floor(ROUNDING_MS_MAX, 1000, self.scale().get());
         (start - end).abs() < sample.min(most).max(2)
     }
