@@ -300,6 +300,14 @@ impl Channel {
         self.tracks.iter().filter_map(Track::edge_date).max()
     }
 
+    /// Whether the next removal of an event lets earlier ones be forgotten.
+    pub(crate) fn has_old_removals(&self) -> bool {
+        let oldest = self.events.removed().next();
+        oldest.zip(self.edge_date()).is_some_and(|(oldest, edge)| {
+            oldest.at < Wall(edge.0.saturating_sub(self.removals_matter().0))
+        })
+    }
+
     /// A track by its name in URLs.
     pub fn track(&self, name: &str) -> Option<(TrackIndex, &Track)> {
         let index = self

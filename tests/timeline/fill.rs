@@ -2,11 +2,9 @@
 //! and what becomes of media that comes after all.
 
 use headwater::media::channel::State;
-use headwater::media::event::Statement;
 use headwater::media::policy::{AfterEnd, Policy};
 use headwater::media::publisher::Accepted;
 use headwater::media::window::{Edge, Segment};
-use headwater::time::Micros;
 
 use crate::encoder::{Fragment, Frame, Spec};
 use crate::script::{Cadence, EPOCH_S, Script, Source, payload};
@@ -269,42 +267,6 @@ fn a_track_that_dies_alone_neither_holds_nor_drags_the_others() {
         assert_eq!(marked.count(), 1, "{name}");
         assert!(!told.whole.last().expect("media").gap, "{name}");
     }
-}
-
-#[test]
-fn s6_2_1_a_date_range_stays_while_filled_media_of_it_is_listed() {
-    let mut script = Script::new(Policy {
-        fill_gaps: true,
-        window_ms: 14_000,
-        ..Policy::default()
-    });
-    let (mut video, mut audio) = (Source::video(), Source::audio());
-    script.connect(&mut video);
-    script.connect(&mut audio);
-    script.run(&mut [&mut video, &mut audio], 10_000);
-    let mut left = false;
-    for _ in 0..600 {
-        script.run(&mut [&mut video], 100);
-        let edge = script.publisher.edge_date(script.now);
-        let mark = Statement {
-            duration: Some(Micros(0)),
-            ..Statement::new(&format!("mark{}", edge.0), edge)
-        };
-        script.publisher.tell(script.now, &mark).expect("sound");
-        script.pass(0);
-        let listed = ["v", "a"].map(|name| {
-            let window = script.window(name);
-            window.listed().next().expect("media").wall
-        });
-        let oldest = listed[0].min(listed[1]);
-        let removed = script.publisher.channel().events().removed();
-        for gone in removed {
-            let date: i64 = gone.id["mark".len()..].parse().expect("its date");
-            assert!(date <= oldest.0, "{} is listed from {oldest:?}", gone.id);
-            left = true;
-        }
-    }
-    assert!(left, "marks leave with their media");
 }
 
 #[test]

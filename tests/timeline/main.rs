@@ -6,6 +6,7 @@ mod encoder;
 mod ledger;
 
 mod breaks;
+mod events;
 mod fill;
 mod hostile;
 mod parts;

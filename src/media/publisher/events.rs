@@ -135,7 +135,8 @@ impl Publisher {
         oldest.map(|segment| segment.wall).min()
     }
 
-    /// Drops the events that no listed media belongs to any more.
+    /// Drops the events that no listed media belongs to any more, and the memory
+    /// of those that left long ago.
     pub(super) fn forget_events(&mut self, now: Now) {
         let oldest = self.oldest_date(now);
         if oldest == self.forgotten_before {
@@ -143,7 +144,8 @@ impl Publisher {
         }
         self.forgotten_before = oldest;
         let over = oldest.map(|oldest| self.channel.events().over(oldest));
-        if let Some(over) = over.filter(|over| !over.is_empty()) {
+        let over = over.unwrap_or_default();
+        if !over.is_empty() || self.channel.has_old_removals() {
             self.remove(now, over);
         }
     }
