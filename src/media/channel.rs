@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::limits;
 use crate::media::cmaf::{Kind, Roles, TrackHeader};
 use crate::media::event::{EventChange, Events, REMEMBERED_TARGETS};
 use crate::media::policy::PartAddressing;
@@ -300,9 +301,12 @@ impl Channel {
         self.tracks.iter().filter_map(Track::edge_date).max()
     }
 
-    /// Whether the next removal of an event lets earlier ones be forgotten.
+    /// Whether earlier removals of events should be forgotten without another:
+    /// they take half of the list, and its ids are better never used again.
     pub(crate) fn has_old_removals(&self) -> bool {
-        let oldest = self.events.removed().next();
+        let mut removed = self.events.removed();
+        let many = removed.len() >= limits::EVENT_IDS_MAX / 2;
+        let oldest = removed.next().filter(|_| many);
         oldest.zip(self.edge_date()).is_some_and(|(oldest, edge)| {
             oldest.at < Wall(edge.0.saturating_sub(self.removals_matter().0))
         })

@@ -345,7 +345,7 @@ impl Events {
     }
 
     /// Events that have left, oldest first, for as long as it matters.
-    pub fn removed(&self) -> impl Iterator<Item = &Removed> {
+    pub fn removed(&self) -> impl ExactSizeIterator<Item = &Removed> {
         self.removed.iter()
     }
 
