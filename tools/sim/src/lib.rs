@@ -178,6 +178,12 @@ fn heal(sim: &mut Sim) {
 fn end(sim: &mut Sim) {
     sim.tell(|| Signal::Over);
     sim.world.checks.reload.punctual.clear();
+    if sim.world.plan.settings.policy.fill_gaps {
+        // Until the end is told, gaps follow on the last media; a list without
+        // parts doesn't show where in a segment they begin.
+        let channels = 0..sim.world.plan.channels.len();
+        channels.for_each(|channel| sim.world.ledger.trouble(channel));
+    }
     sim.run(sim.world.now + SECOND);
     for channel in sim.world.plan.channels.clone() {
         let status = sim.world.end_channel(&channel.name);
