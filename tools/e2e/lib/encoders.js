@@ -54,6 +54,14 @@ export const LADDER = [[640, 360, '500k'], [480, 270, '250k'], [320, 180, '120k'
 const SCALED = `[0:v]split=${LADDER.length}${LADDER.map((_, i) => `[s${i}]`).join('')};`
   + LADDER.map(([width, height], i) => `[s${i}]scale=${width}:${height}[v${i}]`).join(';');
 
+/** The video of a ladder, a POST a rung. */
+const rungs = (origin, channel) => LADDER.flatMap(([, height, rate], i) => [
+  '-map', `[v${i}]`, ...VIDEO, '-b:v', rate, ...ENDLESS, origin.ingest(channel, `Streams(v${height}.cmfv)`),
+]);
+
+/** Languages of the sound, as ISO 639-2 has them. */
+export const LANGUAGES = ['eng', 'deu'];
+
 /** Ways to push with ffmpeg: `playlists` is how many media playlists come of it. */
 export const PUSHES = {
   'one POST a track': {
@@ -68,10 +76,18 @@ export const PUSHES = {
     playlists: 1 + LADDER.length,
     args: (origin, channel) => [
       ...INPUT, '-filter_complex', SCALED,
-      ...LADDER.flatMap(([, height, rate], i) => [
-        '-map', `[v${i}]`, ...VIDEO, '-b:v', rate, ...ENDLESS, origin.ingest(channel, `Streams(v${height}.cmfv)`),
-      ]),
+      ...rungs(origin, channel),
       '-map', '1:a', ...AUDIO, ...ENDLESS, origin.ingest(channel, 'Streams(audio.cmfa)'),
+    ],
+  },
+  'a ladder in two languages': {
+    playlists: LANGUAGES.length + LADDER.length,
+    args: (origin, channel) => [
+      ...INPUT, '-filter_complex', SCALED, ...rungs(origin, channel),
+      ...LANGUAGES.flatMap((language) => [
+        '-map', '1:a', ...AUDIO, '-metadata:s:a:0', `language=${language}`, ...ENDLESS,
+        origin.ingest(channel, `Streams(${language}.cmfa)`),
+      ]),
     ],
   },
   'one muxed POST': {

@@ -7,6 +7,7 @@ import { assertConforms, check, warnings } from '../lib/checker.js';
 import { ffmpegs, packager, PackagerPush, push } from '../lib/encoders.js';
 import { BINARY, Origin } from '../lib/origin.js';
 import { freePort, Process, sleep, until } from '../lib/process.js';
+import { SubtitlePush } from '../lib/subtitles.js';
 
 const SECONDS = Number(process.env.E2E_SECONDS ?? 60);
 /** Channels that share the machine at once. */
@@ -80,6 +81,18 @@ describe('headwater-check', { concurrency: AT_ONCE }, () => {
     const report = await conforms('demo', playlist, [...PACE, NO_LANGUAGE, YOUNG]);
     // Two of video with their lists of I-frames, and one of sound.
     assert.equal(report.renditions.length, 5);
+  });
+
+  test('a ladder of three with two languages and subtitles', async (t) => {
+    const encoder = push(ffmpeg, 'a ladder in two languages', origin, 'languages');
+    const subtitles = new SubtitlePush(origin, 'languages', 'eng');
+    t.after(() => Promise.all([encoder.stop('SIGKILL'), subtitles.stop()]));
+    // Three of video with their lists of I-frames, two of sound and one of text.
+    await origin.live('languages', 9);
+    const report = await conforms('languages', origin.playlist('languages'), [...PACE, YOUNG]);
+    assert.equal(report.renditions.length, 9);
+    assert.ok(encoder.isRunning, 'the encoder is content');
+    assert.equal(subtitles.trouble, null, 'every segment of text was taken');
   });
 
   test('an encoder that is killed and comes back', async (t) => {
