@@ -59,9 +59,6 @@ const rungs = (origin, channel) => LADDER.flatMap(([, height, rate], i) => [
   '-map', `[v${i}]`, ...VIDEO, '-b:v', rate, ...ENDLESS, origin.ingest(channel, `Streams(v${height}.cmfv)`),
 ]);
 
-/** Languages of the sound, as ISO 639-2 has them. */
-export const LANGUAGES = ['eng', 'deu'];
-
 /** Ways to push with ffmpeg: `playlists` is how many media playlists come of it. */
 export const PUSHES = {
   'one POST a track': {
@@ -78,16 +75,6 @@ export const PUSHES = {
       ...INPUT, '-filter_complex', SCALED,
       ...rungs(origin, channel),
       '-map', '1:a', ...AUDIO, ...ENDLESS, origin.ingest(channel, 'Streams(audio.cmfa)'),
-    ],
-  },
-  'a ladder in two languages': {
-    playlists: LANGUAGES.length + LADDER.length,
-    args: (origin, channel) => [
-      ...INPUT, '-filter_complex', SCALED, ...rungs(origin, channel),
-      ...LANGUAGES.flatMap((language) => [
-        '-map', '1:a', ...AUDIO, '-metadata:s:a:0', `language=${language}`, ...ENDLESS,
-        origin.ingest(channel, `Streams(${language}.cmfa)`),
-      ]),
     ],
   },
   'one muxed POST': {
@@ -113,6 +100,17 @@ export const PUSHES = {
 /** Starts a push; its process is the caller's to stop. */
 export function push(ffmpeg, way, origin, channel) {
   return new Process(`ffmpeg ${ffmpeg.version}`, ffmpeg.path, PUSHES[way].args(origin, channel));
+}
+
+/** Starts a push of a ladder with a track of sound for each language, as ISO 639-2 has them. */
+export function pushLanguages(ffmpeg, origin, channel, languages) {
+  return new Process(`ffmpeg ${ffmpeg.version}`, ffmpeg.path, [
+    ...INPUT, '-filter_complex', SCALED, ...rungs(origin, channel),
+    ...languages.flatMap((language) => [
+      '-map', '1:a', ...AUDIO, '-metadata:s:a:0', `language=${language}`, ...ENDLESS,
+      origin.ingest(channel, `Streams(${language}.cmfa)`),
+    ]),
+  ]);
 }
 
 /** Shaka Packager in low-latency DASH mode, fed with a transport stream. */
