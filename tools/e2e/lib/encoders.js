@@ -54,6 +54,11 @@ export const LADDER = [[640, 360, '500k'], [480, 270, '250k'], [320, 180, '120k'
 const SCALED = `[0:v]split=${LADDER.length}${LADDER.map((_, i) => `[s${i}]`).join('')};`
   + LADDER.map(([width, height], i) => `[s${i}]scale=${width}:${height}[v${i}]`).join(';');
 
+/** The video of a ladder, a POST a rung. */
+const rungs = (origin, channel) => LADDER.flatMap(([, height, rate], i) => [
+  '-map', `[v${i}]`, ...VIDEO, '-b:v', rate, ...ENDLESS, origin.ingest(channel, `Streams(v${height}.cmfv)`),
+]);
+
 /** Ways to push with ffmpeg: `playlists` is how many media playlists come of it. */
 export const PUSHES = {
   'one POST a track': {
@@ -68,9 +73,7 @@ export const PUSHES = {
     playlists: 1 + LADDER.length,
     args: (origin, channel) => [
       ...INPUT, '-filter_complex', SCALED,
-      ...LADDER.flatMap(([, height, rate], i) => [
-        '-map', `[v${i}]`, ...VIDEO, '-b:v', rate, ...ENDLESS, origin.ingest(channel, `Streams(v${height}.cmfv)`),
-      ]),
+      ...rungs(origin, channel),
       '-map', '1:a', ...AUDIO, ...ENDLESS, origin.ingest(channel, 'Streams(audio.cmfa)'),
     ],
   },
@@ -97,6 +100,17 @@ export const PUSHES = {
 /** Starts a push; its process is the caller's to stop. */
 export function push(ffmpeg, way, origin, channel) {
   return new Process(`ffmpeg ${ffmpeg.version}`, ffmpeg.path, PUSHES[way].args(origin, channel));
+}
+
+/** Starts a push of a ladder with a track of sound for each language, as ISO 639-2 has them. */
+export function pushLanguages(ffmpeg, origin, channel, languages) {
+  return new Process(`ffmpeg ${ffmpeg.version}`, ffmpeg.path, [
+    ...INPUT, '-filter_complex', SCALED, ...rungs(origin, channel),
+    ...languages.flatMap((language) => [
+      '-map', '1:a', ...AUDIO, '-metadata:s:a:0', `language=${language}`, ...ENDLESS,
+      origin.ingest(channel, `Streams(${language}.cmfa)`),
+    ]),
+  ]);
 }
 
 /** Shaka Packager in low-latency DASH mode, fed with a transport stream. */

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { assertConforms, check, warnings } from '../lib/checker.js';
-import { ffmpegs, packager, PackagerPush, push } from '../lib/encoders.js';
+import { ffmpegs, packager, PackagerPush, push, pushLanguages } from '../lib/encoders.js';
 import { BINARY, Origin } from '../lib/origin.js';
 import { freePort, Process, sleep, until } from '../lib/process.js';
+import { SubtitlePush } from '../lib/subtitles.js';
 
 const SECONDS = Number(process.env.E2E_SECONDS ?? 60);
 /** Channels that share the machine at once. */
@@ -21,7 +22,7 @@ const LATE = { rule: 'C31', what: 'parts are further apart than the part target 
 const DRY = { rule: 'C31', what: 'parts are further apart than PART-HOLD-BACK' };
 /** A part that is long overdue is given up, so that no player waits for it in vain. */
 const OVERDUE = { rule: 'C19', what: 'an overdue hint was given up' };
-/** Tracks are pushed apart, and one may be buffered for longer than the other. */
+/** Tracks are pushed apart, one may be buffered for longer than the other, and text comes in whole segments. */
 const APART = { rule: 'C32', what: 'a rendition is more than a part behind another for half a second' };
 /** Rates are measured as the channel grows; the first segments are all there is. */
 const YOUNG = { rule: 'C40', what: 'the measured' };
@@ -80,6 +81,18 @@ describe('headwater-check', { concurrency: AT_ONCE }, () => {
     const report = await conforms('demo', playlist, [...PACE, NO_LANGUAGE, YOUNG]);
     // Two of video with their lists of I-frames, and one of sound.
     assert.equal(report.renditions.length, 5);
+  });
+
+  test('a ladder of three with two languages and subtitles', async (t) => {
+    const encoder = pushLanguages(ffmpeg, origin, 'languages', ['eng', 'deu']);
+    const subtitles = new SubtitlePush(origin, 'languages', 'eng');
+    t.after(() => Promise.all([encoder.stop('SIGKILL'), subtitles.stop()]));
+    // Three of video with their lists of I-frames, two of sound and one of text.
+    await origin.live('languages', 9);
+    const report = await conforms('languages', origin.playlist('languages'), [...PACE, YOUNG]);
+    assert.equal(report.renditions.length, 9);
+    assert.ok(encoder.isRunning, 'the encoder is content');
+    assert.equal(subtitles.trouble, null, 'every segment of text was taken');
   });
 
   test('an encoder that is killed and comes back', async (t) => {

@@ -68,8 +68,11 @@ pub struct Reported {
     pub address: String,
     /// `LAST-MSN`, or that of the carrying list.
     pub msn: u64,
-    /// `LAST-PART`, or that of the carrying list.
+    /// `LAST-PART`, if it is there.
     pub part: Option<u64>,
+    /// That of the carrying list, which is meant where the rendition has parts
+    /// and the report leaves it out.
+    pub own_part: Option<u64>,
 }
 
 /// Where a segment is on the wall clock.
@@ -517,7 +520,8 @@ impl Follow {
                     address: resolve(&self.address, &uri),
                     uri,
                     msn: report.integer("LAST-MSN").unwrap_or(own_msn),
-                    part: report.integer("LAST-PART").or(own_part),
+                    part: report.integer("LAST-PART"),
+                    own_part,
                 });
             }
         }

@@ -149,12 +149,11 @@ fn reports(carrier: &Member<'_>, members: &[Member<'_>], verdicts: &mut Verdicts
 
 /// A report against what its rendition published around that moment.
 fn current(on: &mut Scope<'_>, report: &Reported, other: &Follow) {
-    let part_us = other
-        .latest
-        .as_ref()
-        .and_then(|list| list.part_us())
-        .unwrap_or(0);
-    let says = (report.msn, report.part);
+    let target_us = other.latest.as_ref().and_then(|list| list.part_us());
+    let part_us = target_us.unwrap_or(0);
+    // A rendition of whole segments has no last part that could be left out.
+    let left_out = report.own_part.filter(|_| target_us.is_some());
+    let says = (report.msn, report.part.or(left_out));
     // Before the first look at the other list nothing is known of it.
     let known = other
         .log

@@ -127,6 +127,32 @@ fn renditions_fail_together_for_the_right_reason() {
         "ahead of its rendition",
         "ahead",
     );
+    // Text in whole segments has no last part, and its reports leave none out.
+    let whole: Vec<_> = lines(&b)
+        .iter()
+        .map(|(at, text)| {
+            let kept = text.lines().filter(|line| {
+                !line.starts_with("#EXT-X-PART") && !line.starts_with("#EXT-X-PRELOAD")
+            });
+            (*at, kept.map(|line| format!("{line}\n")).collect())
+        })
+        .collect();
+    let beside: Vec<_> = lines(&a)
+        .iter()
+        .zip(24..)
+        .map(|((at, text), parts)| {
+            let msn = parts / 3 - 1;
+            let report = format!("#EXT-X-RENDITION-REPORT:URI=\"b.m3u8\",LAST-MSN={msn}\n");
+            (*at, format!("{text}{report}"))
+        })
+        .collect();
+    let judged = judge(&beside, &whole);
+    assert!(
+        !judged
+            .iter()
+            .any(|(rule, level, ..)| (*rule, *level) == (C26, Fail)),
+        "{judged:?}"
+    );
     // One rendition three parts, then eight behind the other.
     let c32 = |found: Vec<Short>| -> Vec<_> {
         found
