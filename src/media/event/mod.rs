@@ -465,13 +465,17 @@ impl Events {
         own.map(Event::whole)
     }
 
-    /// Applies one change; what left longer than `remembered` ago is forgotten.
+    /// Applies one change. Once what has left takes half of the ids there may be,
+    /// that is forgotten of it which left longer than `remembered` ago; before,
+    /// nothing is: dates may leap, and an id must not come again.
     pub(crate) fn step(&mut self, change: &EventChange, remembered: Micros) {
         self.version += 1;
         match change {
             EventChange::Told(statement) => self.tell(statement),
             EventChange::Left { at, ids } => {
-                self.forget(Wall(at.0.saturating_sub(remembered.0)));
+                if self.removed.len() + ids.len() >= limits::EVENT_IDS_MAX / 2 {
+                    self.forget(Wall(at.0.saturating_sub(remembered.0)));
+                }
                 self.list.retain(|event| !ids.contains(event.id()));
                 let since = self.version;
                 let removed = ids.iter().map(|id| Removed {
