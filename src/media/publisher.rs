@@ -602,16 +602,19 @@ impl Publisher {
                 continue;
             };
             let track = *track;
+            // What has come and is held until its end is known moves the edge
+            // when more comes; a gap would cut into that.
+            let moved = slot.moved.max(timeline.last_accepted());
             if self.policy.fill_gaps {
                 let mut out = Output::new(track);
                 let edge = Still {
-                    edge_ms: self.now.ms_since(slot.moved),
+                    edge_ms: self.now.ms_since(moved),
                     whole_ms: self.now.ms_since(slot.whole),
                 };
                 timeline.fill(self.now, &self.clock, (edge, patience_us), &mut out);
                 self.absorb(TrackKey(index), out);
             }
-            let still_ms = self.now.ms_since(self.slots[index].moved);
+            let still_ms = self.now.ms_since(self.slots[index].moved.max(moved));
             let overdue = still_ms > 1500 * u64::from(targets.segment_s);
             if overdue && !self.channel.track_at(track).window.is_overdue() {
                 self.emit(Change::Overdue { track });

@@ -164,6 +164,11 @@ impl Timeline {
         Micros(end.0.saturating_add(ahead))
     }
 
+    /// When media was last accepted.
+    pub(crate) fn last_accepted(&self) -> Mono {
+        self.last_accepted
+    }
+
     /// Takes in one chunk. `published_end` is the end of all tracks' media.
     pub(crate) fn chunk(
         &mut self,

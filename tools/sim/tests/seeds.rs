@@ -40,6 +40,15 @@ mod gate {
         demand_good(40..60);
     }
 
+    /// Worlds that found a bug, one each.
+    #[test]
+    fn nothing_goes_wrong_in_worlds_that_went_wrong() {
+        for seed in [76, 104, 124, 173, 177, 321] {
+            let failure = run(seed, false).failure.map(|(what, _)| what);
+            assert_eq!(failure, None, "seed {seed}");
+        }
+    }
+
     #[test]
     fn the_same_seed_is_the_same_history() {
         for seed in [3, 14] {
