@@ -185,12 +185,14 @@ impl Follow {
         };
         let mut on = verdicts.of(&self.name);
         let last_us = self.log.last().map_or(end_us, |last| last.at_us);
-        let bound_us = self.part_bound.unwrap_or_else(|| list.target_us() * 3 / 2) + JITTER_US;
+        // As while it is watched: parts may be late, but the list may not stand
+        // still for longer than a segment may take.
+        let bound_us = list.target_us() * 3 / 2 + JITTER_US;
         let gap_us = end_us.saturating_sub(last_us);
         on.timely(
             C31,
             "rfc8216bis 6.2.1",
-            gap_us <= bound_us.max(list.target_us()),
+            gap_us <= bound_us,
             "nothing more was published until the end of the watch",
             || format!("{} after {:?}", ms(gap_us), list.newest()),
         );
