@@ -246,24 +246,48 @@ fn learn_part_us<'a>(tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)
     })
 }
 
+/// Frame durations in use, in units of 1/120000 s: 23.976 to 120 frames a second.
+const FRAMES_IN_USE: [i64; 10] = [5005, 5000, 4800, 4004, 4000, 2400, 2002, 2000, 1001, 1000];
+const FRAMES_SCALE: u32 = 120_000;
+
 /// `part_us`, raised to a whole number of frames where the frames that fit are
 /// too short a part: 200 ms would hold 5 frames of 33.37 ms, 83 % of it, and
-/// 200.2 ms holds 6.
+/// 200.2 ms holds 6. Where no video has come yet, it may come with any of the
+/// frame rates in use; the target is settled for good.
 fn whole_frames_us<'a>(
     part_us: i64,
     tracks: impl Iterator<Item = (&'a TrackHeader, &'a Priming)>,
 ) -> i64 {
-    let raised = tracks.filter_map(|(header, seen)| {
+    let seen = tracks.filter_map(|(header, seen)| {
         let frame = i64::from(seen.sample_ticks_max);
-        if header.kind != Kind::Video || frame == 0 {
-            return None;
-        }
-        let ticks = rescale_floor(part_us, 1_000_000, header.timescale.get());
-        let fits = ticks / frame * frame;
-        let long_enough = fits * 100 >= ticks * PART_SHARE_MIN as i64;
-        (!long_enough).then(|| us((fits + frame) as u64, header))
+        (header.kind == Kind::Video && frame > 0).then_some((frame, header.timescale.get()))
     });
-    raised.max().unwrap_or(part_us)
+    let mut frames: Vec<_> = seen.collect();
+    if frames.is_empty() {
+        frames.extend(FRAMES_IN_USE.map(|frame| (frame, FRAMES_SCALE)));
+    }
+    let mut part_us = part_us;
+    // Each step raises it for one frame rate, and may undo it for another.
+    for _ in 0..frames.len() {
+        let raised = frames.iter().map(|&frame| raised_us(part_us, frame));
+        let highest = raised.max().unwrap_or(part_us);
+        if highest == part_us {
+            break;
+        }
+        part_us = highest;
+    }
+    part_us
+}
+
+/// `part_us`, or what one frame more takes if those that fit are too few.
+fn raised_us(part_us: i64, (frame, scale): (i64, u32)) -> i64 {
+    let ticks = rescale_floor(part_us, 1_000_000, scale);
+    let fits = ticks / frame * frame;
+    if fits * 100 >= ticks * PART_SHARE_MIN as i64 {
+        part_us
+    } else {
+        -rescale_floor(-(fits + frame), scale, 1_000_000)
+    }
 }
 
 /// Microseconds, rounded up.

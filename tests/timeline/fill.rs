@@ -239,6 +239,33 @@ fn a_clock_that_stood_still_with_its_encoder_is_a_new_one() {
     }
 }
 
+/// An encoder of whole segments that stood still is behind the gaps by anything
+/// up to a segment; none of that keeps its media out for good.
+#[test]
+fn whole_segments_behind_by_less_than_one_are_back_soon() {
+    for stall_ms in (2_600..7_000).step_by(150) {
+        let mut script = filling();
+        let mut video = Source::new("v", Spec::video(90_000), Cadence::new(3_600, 50, 50));
+        script.connect(&mut video);
+        script.run(&mut [&mut video], 20_000);
+        silence(&mut script, "v", stall_ms);
+        // It connects again, and its clock goes on where it stood.
+        script.connect(&mut video);
+        let before = script.told("v").whole.len();
+        for jitter_ms in [0, 3, 0, 4, 1] {
+            script.send(&mut video);
+            for _ in 0..200 {
+                script.pass(10);
+            }
+            script.pass(jitter_ms);
+        }
+        assert_whole(&script, "v");
+        let told = script.told("v");
+        let media = told.whole[before..].iter().filter(|segment| !segment.gap);
+        assert!(media.count() >= 2, "{stall_ms}: media is back");
+    }
+}
+
 #[test]
 fn a_track_that_dies_alone_neither_holds_nor_drags_the_others() {
     let mut script = filling();

@@ -84,6 +84,31 @@ fn s4_4_4_9_audio_parts_keep_to_their_target() {
     }
 }
 
+/// The target is settled from the tracks that are there, and stays.
+#[test]
+fn s4_4_4_9_video_that_joins_later_fits_the_target_of_the_others() {
+    for (timescale, frame) in CADENCES.map(|cadence| (cadence.0, cadence.1)) {
+        for part_ms in [None, Some(200), Some(250), Some(333), Some(1_000)] {
+            let mut script = Script::new(Policy {
+                part_ms,
+                ..Policy::default()
+            });
+            let mut audio = Source::audio();
+            script.connect(&mut audio);
+            script.run(&mut [&mut audio], 6_000);
+            let second = u64::from(timescale.div_ceil(frame));
+            let cadence = Cadence::new(frame, second, 2 * second);
+            let mut video = Source::new("v", Spec::video(timescale), cadence);
+            script.connect(&mut video);
+            // The ledger holds every part against the rule.
+            script.run(&mut [&mut audio, &mut video], 10_000);
+            assert!(script.faults.is_empty(), "{:?}", script.faults);
+            let what = format!("{timescale}/{frame}, {part_ms:?}");
+            assert!(script.told("v").whole.len() >= 3, "{what}");
+        }
+    }
+}
+
 #[test]
 fn chunks_finer_than_a_part_are_merged() {
     let mut script = Script::live();

@@ -173,18 +173,21 @@ impl Timeline {
             .note(now, scale.micros(late.end), scale.micros(at));
         self.late = Some(Late { end: at, ..late });
         // One that comes in real time never catches up: its clock has stood
-        // still while the gaps went on, and so it is a new one.
+        // still while the gaps went on, and so it is a new one. One that is
+        // behind by less than half a target duration is given a second segment
+        // to follow on.
         let elapsed_ms = now.ms_since(late.since) as i64;
+        let watched_ms = elapsed_ms + JITTER_US / 1000;
         let target_ms = i64::from(self.segmenter.target_s()) * 1000;
         let gained_ms = (late.lateness - lateness) / 1000;
         let gains = gained_ms * 100 > elapsed_ms * GAIN_PERCENT_MIN;
         let behind_ms = self.scale().micros(end - at).0 / 1000;
-        Some(
-            if elapsed_ms >= target_ms && behind_ms >= target_ms && !gains {
-                Lie::Reset
-            } else {
-                Lie::Ignored(Accepted::Duplicate)
-            },
-        )
+        let near = behind_ms * 2 < target_ms;
+        let patience_ms = if near { 2 * target_ms } else { target_ms };
+        Some(if watched_ms >= patience_ms && !gains {
+            Lie::Reset
+        } else {
+            Lie::Ignored(Accepted::Duplicate)
+        })
     }
 }

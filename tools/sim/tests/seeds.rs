@@ -43,7 +43,7 @@ mod gate {
     /// Worlds that found a bug, one each.
     #[test]
     fn nothing_goes_wrong_in_worlds_that_went_wrong() {
-        for seed in [76, 104, 124, 173, 177, 321] {
+        for seed in [76, 104, 124, 173, 177, 321, 518, 595, 773] {
             let failure = run(seed, false).failure.map(|(what, _)| what);
             assert_eq!(failure, None, "seed {seed}");
         }

@@ -94,7 +94,7 @@ impl DateRanges {
             let (start, end) = self.span(channel, id);
             // A delta does not say where the list begins.
             let over = skipped || oldest(media).is_some_and(|oldest| end <= oldest + ROUNDING_US);
-            if !over && !stood && start <= before.edge {
+            if !over && !stood && start < before.edge {
                 return Err(format!("{id} left with media from {start} to {end} listed"));
             }
         }
