@@ -151,6 +151,10 @@ pub const CORES_MAX: usize = 128;
 pub const ONE_SEND_BYTES_MAX: usize = 16 * 1024;
 /// Bytes handed to the kernel for one connection before others get their turn.
 pub const SEND_BURST_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a connection that the kernel keeps and has not sent: a body that a
+/// slow peer does not take stays where all peers share it, and what is in flight
+/// stays in the processor's cache. What the network holds is not bounded by it.
+pub const SOCKET_UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Bytes of queued sends that one turn of a core starts: half a millisecond of
 /// copying, so that small answers are not held up by large bodies.
 pub const TURN_SEND_BYTES_MAX: usize = 2 * 1024 * 1024;
