@@ -80,7 +80,7 @@ pub enum Route<'a> {
         /// The query, raw.
         query: &'a str,
     },
-    /// `/` and the other files of the page, by path.
+    /// `/` and the other files that the binary carries, by path.
     Page {
         /// `/`, `/player.js` and so on.
         path: &'a str,

@@ -13,6 +13,7 @@ mod growing;
 mod iframes;
 mod limits;
 mod mirrors;
+mod openapi;
 mod players;
 mod shell;
 mod status;
