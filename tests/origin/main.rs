@@ -11,6 +11,7 @@ mod endings;
 mod garbage;
 mod growing;
 mod iframes;
+mod interface1;
 mod limits;
 mod mirrors;
 mod openapi;
