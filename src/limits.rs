@@ -41,6 +41,9 @@ pub const SEND_STALL_MS_MAX: u64 = 30_000;
 /// PUT of the next segment a whole segment early.
 pub const UPLOAD_SILENT_MS_MAX: u64 = 60_000;
 
+/// Longest segment that can be asked for.
+pub const SEGMENT_MS_MAX: u64 = 30_000;
+
 /// Bytes of one non-media box that is kept whole (moov, moof, styp, prft, emsg,
 /// sidx). Real ones are below 100 KiB.
 pub const BOX_BYTES_MAX: u64 = 1024 * 1024;
@@ -188,4 +191,8 @@ const _: () = assert!(ONE_SEND_BYTES_MAX <= SEND_BURST_BYTES_MAX);
 const _: () = assert!(SEND_BURST_BYTES_MAX <= TURN_SEND_BYTES_MAX);
 const _: () = assert!(DRAIN_GRACE_MS * 2 <= DRAIN_MS_MAX);
 const _: () = assert!(IDLE_ENCODER_MS_MAX > IDLE_PLAYER_MS_MAX);
+// An encoder opens a PUT 30 s before its first byte, and keeps a connection over
+// ten of the longest segments (DASH-IF live media ingest).
+const _: () = assert!(UPLOAD_SILENT_MS_MAX >= 2 * SEGMENT_MS_MAX);
+const _: () = assert!(IDLE_ENCODER_MS_MAX >= 10 * SEGMENT_MS_MAX);
 const _: () = assert!(HEADERLESS_BYTES_MAX <= PRIMING_BYTES_MAX);
