@@ -103,6 +103,8 @@ pub struct Stretch {
     pub discontinuity_number: u64,
     /// When it begins.
     pub begins: Wall,
+    /// When the first media began that was known of it.
+    media_begins: Wall,
     /// Its clocks are those of the stretch before.
     pub continues: bool,
     /// All its segments lie on the grid.
@@ -154,8 +156,8 @@ const JOIN: Micros = Micros(5_000_000);
 /// Steps in media time up to this are rounding, in milliseconds.
 const ROUNDING_MS_MAX: u64 = 100;
 /// A segment lies on the grid that begins within this share of a cell of its
-/// line, and within `SLACK`.
-const OFF_GRID_SHARE: i64 = 10;
+/// line. That of video begins within `SLACK` too; others end with a part.
+const OFF_GRID_SHARE: i64 = 6;
 /// A timeline that began this near to 1970 counts from there.
 const EPOCH_TOLERANCE: i64 = 86_400_000_000;
 
@@ -311,7 +313,7 @@ impl Stretches {
             let expected = matches!(track.info.header.kind, Kind::Video | Kind::Audio);
             expected && newest.lane(TrackIndex(place as u16)).is_none()
         };
-        let waited = (edge - newest.begins).0 >= patience.0;
+        let waited = (edge - newest.media_begins).0 >= patience.0;
         if waited || !tracks.iter().enumerate().any(late) {
             newest.settled = true;
             self.redraw();
@@ -371,7 +373,7 @@ impl Stretches {
             .rev()
             .find(|at| fits(&self.list[*at]));
         let found = found.filter(|at| {
-            let late = segment.wall.0 - self.list[*at].begins.0 > JOIN.0;
+            let late = segment.wall.0 - self.list[*at].media_begins.0 > JOIN.0;
             own.is_some() || !late
         });
         match found {
@@ -444,6 +446,7 @@ impl Stretches {
             number: self.begun,
             discontinuity_number,
             begins,
+            media_begins: segment.wall,
             continues,
             even: self.cell.is_some(),
             settled: false,
@@ -550,7 +553,11 @@ fn is_off_grid(cell: Cell, lane: &Lane, segment: &Segment) -> bool {
     let scale = scale(segment);
     let off = segment.presented_ticks - lane.line(cell, segment.msn, scale);
     let share = cell.ticks_of(1, scale) / OFF_GRID_SHARE;
-    off.abs() > share.min(scale.ticks(SLACK)) || lane.number < 0
+    let most = match segment.header.track.kind {
+        Kind::Video => share.min(scale.ticks(SLACK)),
+        _ => share,
+    };
+    off.abs() > most || lane.number < 0
 }
 
 /// Whether the media of `after` goes on where that of `before` ends.
