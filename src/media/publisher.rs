@@ -15,6 +15,7 @@ use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::{AfterEnd, Policy};
 use crate::media::presentation::Presentation;
 use crate::media::rates::Rates;
+use crate::media::stretch::Cell;
 use crate::media::targets::{self, Early, Priming};
 use crate::media::timeline::{self, Incoming, Output, Session, Still, Timeline};
 use crate::media::window::{HeaderObject, Segment};
@@ -484,14 +485,14 @@ impl Publisher {
         let arrival = timeline::arrival(header.timescale, now, &first.chunk);
         self.clock.era(&arrival);
         let cell_min = u64::from(header.timescale.get()) * limits::GRID_CELL_MS_MIN / 1000;
-        let ticks = seen.segment_ticks().max(cell_min).max(1);
-        self.grid = Some(Grid::new(
-            &self.clock,
-            ticks,
-            header.timescale,
-            arrival.start,
-        ));
+        let cell = Cell {
+            ticks: seen.segment_ticks().max(cell_min).max(1),
+            scale: header.timescale,
+        };
+        let grid = Grid::new(&self.clock, cell.ticks, cell.scale, arrival.start);
+        self.grid = Some(grid);
         self.emit(Change::Targets(targets));
+        self.emit(Change::Cell(cell));
         targets
     }
 

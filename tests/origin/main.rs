@@ -14,6 +14,7 @@ mod iframes;
 mod interface1;
 mod limits;
 mod mirrors;
+mod mpd;
 mod openapi;
 mod players;
 mod shell;
