@@ -14,5 +14,6 @@ mod iframes;
 mod limits;
 mod mirrors;
 mod players;
+mod progress;
 mod shell;
 mod status;
