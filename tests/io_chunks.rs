@@ -158,8 +158,12 @@ fn follow(address: SocketAddr, stem: &str, first: u64, count: u64) -> (Vec<Got>,
         client.ask(&format!("{stem}{msn}.m4s"));
         let head = client.head();
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        // A reader that was held up finds it whole.
+        if head.contains("Content-Length") {
+            bodies.push(client.body(&head));
+            continue;
+        }
         assert!(head.contains("Transfer-Encoding: chunked"), "{head}");
-        assert!(!head.contains("Content-Length"), "{head}");
         let mut body = Vec::new();
         loop {
             let burst = client.burst();

@@ -610,8 +610,8 @@ impl World {
                 body.extend(&data);
                 // Ranges get whole parts, which the other checks see.
                 if reply.status == 200 {
-                    let line = exchange.line.clone();
-                    self.judge_growth((shard, &line), &data, first);
+                    let (opened, line) = (exchange.opened, exchange.line.clone());
+                    self.judge_growth((opened, &line), &data, first);
                 }
             }
             None => {

@@ -14,14 +14,14 @@ const WAY_NS: u64 = 2 * MS;
 
 impl World {
     /// More of a segment was sent by a shard to who reads it as it grows.
-    pub fn judge_growth(&mut self, (shard, line): (u16, &str), data: &[u8], first: bool) {
+    pub fn judge_growth(&mut self, (opened, line): (u64, &str), data: &[u8], first: bool) {
         let verdict = read::chunks(data).and_then(|chunks| match &chunks[..] {
             [] => Err("nothing".to_owned()),
             _ if first => Ok(()),
-            [chunk] => self.is_prompt(chunk),
+            [chunk] => self.is_prompt(opened, chunk),
             chunks => Err(format!("{} chunks in one flush", chunks.len())),
         });
-        self.judge(verdict.map_err(|error| format!("{line} on shard {shard}: {error}")));
+        self.judge(verdict.map_err(|error| format!("{line}: {error}")));
     }
 
     /// A response was broken off.
@@ -33,7 +33,7 @@ impl World {
         }
     }
 
-    fn is_prompt(&self, chunk: &Chunk) -> Result<(), String> {
+    fn is_prompt(&self, opened: u64, chunk: &Chunk) -> Result<(), String> {
         let sample = chunk.samples.first().ok_or("a chunk without samples")?;
         let stamp = payload::read(&sample.payload)?;
         let (channel, track) = (usize::from(stamp.channel), usize::from(stamp.track));
@@ -47,8 +47,11 @@ impl World {
         let mut sent = session.into_iter().flat_map(|session| &session.chunks);
         let sent = sent.rfind(|(first, _)| **first <= stamp.number);
         let (_, sent) = sent.ok_or_else(|| format!("no chunk holds {stamp:?}"))?;
-        let way_ns = WAY_NS + self.plan.mail_delay_us * 1000;
-        let age_ns = self.now - sent.at;
+        // The first reader on a core asks for chunks, and then gets those of the
+        // part under way: there and back by mail.
+        let way_us = plan.quality.delay_us_max + 2 * self.plan.mail_delay_us;
+        let way_ns = WAY_NS + way_us * 1000;
+        let age_ns = self.now - sent.at.max(opened);
         if age_ns <= way_ns {
             return Ok(());
         }
