@@ -210,7 +210,11 @@ fn tables_name_tests_that_exist() {
         })
         .collect();
     let mut named = 0;
-    for table in ["src/hls/clauses.md", "src/hls/players.md"] {
+    for table in [
+        "src/hls/clauses.md",
+        "src/hls/players.md",
+        "src/ingest/clauses.md",
+    ] {
         let text = fs::read_to_string(root().join(table)).expect("a table");
         let quoted = text.split('`').skip(1).step_by(2);
         let words = quoted.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
