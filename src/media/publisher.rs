@@ -4,6 +4,7 @@
 //! priming: media is held, nothing is served. Then the targets are settled,
 //! everything held goes onto the timelines, and the channel is live.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::limits;
@@ -93,6 +94,8 @@ pub struct Publisher {
     now: Mono,
     /// Events that ended before this date have been dropped.
     forgotten_before: Option<Wall>,
+    /// When events left that are remembered, and the version without them.
+    removals: VecDeque<(Mono, u64)>,
     chunks: u64,
     parts: u64,
 }
@@ -113,6 +116,7 @@ impl Publisher {
             last_media: now.mono,
             now: now.mono,
             forgotten_before: None,
+            removals: VecDeque::new(),
             chunks: 0,
             parts: 0,
         }
