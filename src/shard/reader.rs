@@ -259,12 +259,13 @@ impl Reader {
         ask: &Ask<'_>,
     ) {
         let window = &channel.track_at(index).window;
-        let (decision, skip) = reload::decide_query(channel, window, list, query, strict);
+        let (decision, directives) = reload::decide_query(channel, window, list, query, strict);
+        let skip = directives.skip;
         match decision {
             Decision::Ready => {
                 let variant = Variant {
                     list,
-                    blocking: query.contains("_HLS_msn="),
+                    blocking: directives.msn.is_some(),
                     skip,
                     gzip: ask.gzip,
                 };
