@@ -132,6 +132,7 @@ impl Ledger {
                 | Change::Rates { .. }
                 | Change::FrameRates { .. }
                 | Change::Overdue { .. }
+                | Change::Torn { .. }
                 | Change::State(_) => {}
             }
         }
