@@ -133,6 +133,7 @@ impl Ledger {
                 | Change::Rates { .. }
                 | Change::FrameRates { .. }
                 | Change::Overdue { .. }
+                | Change::Torn { .. }
                 | Change::State(_) => {}
             }
         }
