@@ -454,7 +454,10 @@ impl Channel {
                 self.tracks[usize::from(track.0)].frames_bps = *frames_bps;
                 self.presentation_version += 1;
             }
-            Change::Event(change) => self.events.step(change, self.removals_matter()),
+            Change::Event(change) => {
+                self.events.step(change, self.removals_matter());
+                self.stretches.redraw();
+            }
         }
     }
 
