@@ -35,7 +35,7 @@ struct Node<'a> {
     name: &'a str,
     /// Names and values, as they are written.
     attrs: Vec<(&'a str, &'a str)>,
-    children: Vec<Node<'a>>,
+    children: Vec<Self>,
     /// All its lines.
     raw: &'a str,
 }
@@ -66,21 +66,28 @@ impl<'a> Node<'a> {
             attrs.push((name.trim_start(), value));
             attrs_text = behind;
         }
-        let mut children = Vec::new();
-        while !empty {
-            if rest.trim_start_matches(' ').starts_with("</") {
-                let (_, behind) = rest.split_once('\n')?;
-                *rest = behind;
-                break;
-            }
-            children.push(Self::read(all, rest)?);
-        }
+        let children = if empty {
+            Vec::new()
+        } else {
+            Self::children(all, rest)?
+        };
         Some(Self {
             name,
             attrs,
             children,
             raw: &all[from..all.len() - rest.len()],
         })
+    }
+
+    /// Reads what is within an element, and its end tag.
+    fn children(all: &'a str, rest: &mut &'a str) -> Option<Vec<Self>> {
+        let mut children = Vec::new();
+        while !rest.trim_start_matches(' ').starts_with("</") {
+            children.push(Self::read(all, rest)?);
+        }
+        let (_, behind) = rest.split_once('\n')?;
+        *rest = behind;
+        Some(children)
     }
 
     fn attr(&self, name: &str) -> Option<&'a str> {

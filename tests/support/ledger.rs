@@ -128,6 +128,7 @@ impl Ledger {
                 }
                 Change::Event(change) => self.event(change),
                 Change::Cell(_)
+                | Change::Torn { .. }
                 | Change::Evict { .. }
                 | Change::Rates { .. }
                 | Change::FrameRates { .. }

@@ -11,7 +11,7 @@ struct Tree {
     name: String,
     attrs: BTreeMap<String, String>,
     text: String,
-    children: Vec<Tree>,
+    children: Vec<Self>,
 }
 
 impl Tree {
@@ -36,17 +36,23 @@ impl Tree {
             tree.attrs.insert(name.trim().into(), value.into());
             attrs = behind;
         }
-        while !empty {
+        if !empty {
+            tree.content(rest);
+        }
+        tree
+    }
+
+    fn content(&mut self, rest: &mut &str) {
+        loop {
             let (text, _) = rest.split_once('<').unwrap();
-            tree.text.push_str(text.trim());
+            self.text.push_str(text.trim());
             *rest = &rest[text.len()..];
             if rest.starts_with("</") {
                 *rest = rest.split_once('>').unwrap().1;
-                break;
+                return;
             }
-            tree.children.push(Self::element(rest));
+            self.children.push(Self::element(rest));
         }
-        tree
     }
 
     /// The child that a step such as `S[2]` or `Period[@id='P0']` means.
