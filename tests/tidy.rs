@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &["hash", "limits", "time"]),
     ("http", &["limits", "media", "page", "time"]),
     ("hls", &["http", "limits", "media", "time"]),
-    ("dash", &["http", "limits", "media", "time"]),
+    ("dash", &["hash", "http", "limits", "media", "time"]),
     ("ingest", &["limits", "media", "time"]),
     ("metrics", &["shard"]),
     (
@@ -214,6 +214,7 @@ fn tables_name_tests_that_exist() {
         "src/hls/clauses.md",
         "src/hls/players.md",
         "src/ingest/clauses.md",
+        "src/dash/clauses.md",
     ] {
         let text = fs::read_to_string(root().join(table)).expect("a table");
         let quoted = text.split('`').skip(1).step_by(2);

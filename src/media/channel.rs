@@ -442,7 +442,10 @@ impl Channel {
                 self.tracks[usize::from(track.0)].frames_bps = *frames_bps;
                 self.presentation_version += 1;
             }
-            Change::Event(change) => self.events.step(change),
+            Change::Event(change) => {
+                self.events.step(change);
+                self.stretches.redraw();
+            }
         }
     }
 

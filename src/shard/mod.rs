@@ -283,6 +283,7 @@ impl Shard {
         match route {
             Route::Multivariant { channel }
             | Route::Mpd { channel, .. }
+            | Route::Patch { channel, .. }
             | Route::MediaPlaylist { channel, .. }
             | Route::IFramePlaylist { channel, .. }
             | Route::Object { channel, .. } => {

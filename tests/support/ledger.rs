@@ -129,11 +129,11 @@ impl Ledger {
                 }
                 Change::Event(change) => self.event(change),
                 Change::Cell(_)
+                | Change::Torn { .. }
                 | Change::Evict { .. }
                 | Change::Rates { .. }
                 | Change::FrameRates { .. }
                 | Change::Overdue { .. }
-                | Change::Torn { .. }
                 | Change::State(_) => {}
             }
         }
