@@ -1,7 +1,7 @@
 //! headwater, a live-media origin.
 //!
-//! Encoders push CMAF by HTTP; players and CDNs pull low-latency HLS made from
-//! the one stored copy. Everything but `io` and `cli` is pure: bytes and time
+//! Encoders push CMAF by HTTP; players and CDNs pull low-latency HLS and
+//! DASH made from the one stored copy. Everything but `io` and `cli` is pure: bytes and time
 //! come in as arguments, values go out, so that one seed replays a whole
 //! origin.
 //!
@@ -10,6 +10,7 @@
 //! | [`limits`] | every bound, with unit and reason |
 //! | [`time`] | monotonic, wall and media time as distinct types |
 //! | [`media`] | boxes, chunks, timelines, windows, channels |
+//! | [`dash`] | media presentation descriptions |
 //! | [`hls`] | playlists and the decision on a blocking reload |
 //! | [`http`] | HTTP/1.1 as state machines, replies, routes |
 //! | [`ingest`] | upload names, and uploads onto a publisher |
@@ -23,6 +24,7 @@
 #[cfg(feature = "io")]
 pub mod cli;
 pub mod config;
+pub mod dash;
 pub mod hash;
 pub mod hls;
 pub mod http;

@@ -41,6 +41,9 @@ pub const SEND_STALL_MS_MAX: u64 = 30_000;
 /// PUT of the next segment a whole segment early.
 pub const UPLOAD_SILENT_MS_MAX: u64 = 60_000;
 
+/// Longest segment that can be asked for.
+pub const SEGMENT_MS_MAX: u64 = 30_000;
+
 /// Bytes of one non-media box that is kept whole (moov, moof, styp, prft, emsg,
 /// sidx). Real ones are below 100 KiB.
 pub const BOX_BYTES_MAX: u64 = 1024 * 1024;
@@ -151,6 +154,10 @@ pub const CORES_MAX: usize = 128;
 pub const ONE_SEND_BYTES_MAX: usize = 16 * 1024;
 /// Bytes handed to the kernel for one connection before others get their turn.
 pub const SEND_BURST_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a connection that the kernel keeps and has not sent: a body that a
+/// slow peer does not take stays where all peers share it, and what is in flight
+/// stays in the processor's cache. What the network holds is not bounded by it.
+pub const SOCKET_UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Bytes of queued sends that one turn of a core starts: half a millisecond of
 /// copying, so that small answers are not held up by large bodies.
 pub const TURN_SEND_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -184,4 +191,8 @@ const _: () = assert!(ONE_SEND_BYTES_MAX <= SEND_BURST_BYTES_MAX);
 const _: () = assert!(SEND_BURST_BYTES_MAX <= TURN_SEND_BYTES_MAX);
 const _: () = assert!(DRAIN_GRACE_MS * 2 <= DRAIN_MS_MAX);
 const _: () = assert!(IDLE_ENCODER_MS_MAX > IDLE_PLAYER_MS_MAX);
+// An encoder opens a PUT 30 s before its first byte, and keeps a connection over
+// ten of the longest segments (DASH-IF live media ingest).
+const _: () = assert!(UPLOAD_SILENT_MS_MAX >= 2 * SEGMENT_MS_MAX);
+const _: () = assert!(IDLE_ENCODER_MS_MAX >= 10 * SEGMENT_MS_MAX);
 const _: () = assert!(HEADERLESS_BYTES_MAX <= PRIMING_BYTES_MAX);

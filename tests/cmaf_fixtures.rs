@@ -90,7 +90,7 @@ fn a_foreign_reader_sees_the_same_boxes() {
                         same_chunk(&ours, &theirs);
                         chunks += 1;
                     }
-                    (Event::End, None) => {}
+                    (Event::End { .. }, None) => {}
                     other => panic!("{other:?}"),
                 }
             }

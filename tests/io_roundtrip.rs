@@ -4,12 +4,13 @@
 
 mod io_support;
 
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use headwater::io::Tuning;
-use io_support::{SEED, Stage, checksum, pattern};
+use headwater::limits::SOCKET_UNSENT_BYTES_MAX;
+use io_support::{Client, SEED, Stage, checksum, pattern};
 
 #[test]
 fn one_shell_carries_all_there_is() {
@@ -121,7 +122,44 @@ fn a_slow_reader_gets_every_byte(stage: &Stage) {
         std::thread::sleep(Duration::from_millis(10));
         client.fill();
     }
+    // What it does not take stays where all peers share it. The kernel looks at
+    // the bound before it takes a piece, which may be as long.
+    let kept = kept_for(&client);
+    let bound = 2 * u64::from(SOCKET_UNSENT_BYTES_MAX);
+    assert!(0 < kept && kept <= bound, "{kept} bytes are in the kernel");
     assert!(client.answer().body == pattern(LEN));
+}
+
+/// Bytes that the server's kernel holds for a client, once that stands still:
+/// the send queue of its end of the connection (proc(5), /proc/net/tcp).
+fn kept_for(client: &Client) -> u64 {
+    let hex = |address: SocketAddr| {
+        let SocketAddr::V4(address) = address else {
+            panic!("the tests connect by IPv4");
+        };
+        let ip = u32::from_ne_bytes(address.ip().octets());
+        format!("{ip:08X}:{:04X}", address.port())
+    };
+    let ours = hex(client.stream.local_addr().unwrap());
+    let theirs = hex(client.stream.peer_addr().unwrap());
+    let read = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let row = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .find(|row| row[1] == theirs && row[2] == ours);
+        let queues = row.expect("it is connected")[4];
+        u64::from_str_radix(queues.split(':').next().unwrap(), 16).unwrap()
+    };
+    let mut last = read();
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = read();
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
 }
 
 fn an_upload_is_continued_when_it_asks(stage: &Stage) {

@@ -16,12 +16,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &["hash", "limits", "time"]),
     ("http", &["limits", "media", "page", "time"]),
     ("hls", &["http", "limits", "media", "time"]),
+    ("dash", &["http", "limits", "media", "time"]),
     ("ingest", &["limits", "media", "time"]),
     ("metrics", &["shard"]),
     (
         "shard",
         &[
-            "hash", "hls", "http", "ingest", "limits", "media", "metrics", "page", "time",
+            "dash", "hash", "hls", "http", "ingest", "limits", "media", "metrics", "page", "time",
         ],
     ),
     ("config", &["limits", "media", "shard"]),

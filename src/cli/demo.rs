@@ -48,6 +48,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), String> {
         println!("headwater demo: live on http://{address}/");
         println!("  page  http://{address}/?channel={CHANNEL}");
         println!("  HLS   http://{address}/live/{CHANNEL}/index.m3u8");
+        println!("  DASH  http://{address}/live/{CHANNEL}/manifest.mpd");
         println!("Stop with Ctrl-C.");
         io::push::push(address, CHANNEL, tracks);
     })

@@ -119,7 +119,7 @@ fn settings(raw: &RawConfig) -> Result<Settings, ConfigError> {
         .unwrap_or(default.policy.fill_patience_ms);
     let memory_mb = raw.server.memory_mb.unwrap_or(default.memory_bytes >> 20);
     within("live.window_s", window_s, 10..=7 * 86_400)?;
-    within("live.segment_ms", segment_ms, 500..=30_000)?;
+    within("live.segment_ms", segment_ms, 500..=limits::SEGMENT_MS_MAX)?;
     within("live.ended_after_s", ended_after_s, 5..=86_400)?;
     within("live.fill_patience_ms", fill_patience_ms, 0..=10_000)?;
     within("server.memory_mb", memory_mb, 16..=16 << 20)?;

@@ -13,6 +13,13 @@ pub enum Route<'a> {
         /// Name of the channel.
         channel: &'a str,
     },
+    /// `/live/{channel}/manifest.mpd`, `number.mpd` and `timeline.mpd`.
+    Mpd {
+        /// Name of the channel.
+        channel: &'a str,
+        /// Every segment is to be listed.
+        timeline: bool,
+    },
     /// `/live/{channel}/{track}.m3u8` with its delivery directives.
     MediaPlaylist {
         /// Name of the channel.
@@ -80,7 +87,7 @@ pub enum Route<'a> {
         /// The query, raw.
         query: &'a str,
     },
-    /// `/` and the other files of the page, by path.
+    /// `/` and the other files that the binary carries, by path.
     Page {
         /// `/`, `/player.js` and so on.
         path: &'a str,
@@ -174,6 +181,17 @@ impl<'a> Route<'a> {
                 track,
                 object,
             });
+        }
+        match rest {
+            "manifest.mpd" | "number.mpd" => {
+                let timeline = false;
+                return Some(Self::Mpd { channel, timeline });
+            }
+            "timeline.mpd" => {
+                let timeline = true;
+                return Some(Self::Mpd { channel, timeline });
+            }
+            _ => {}
         }
         match rest.strip_suffix(".m3u8")? {
             "index" => Some(Self::Multivariant { channel }),
@@ -335,6 +353,14 @@ mod tests {
             "/live/news/index.m3u8",
             Route::Multivariant { channel: "news" },
         );
+        for (name, timeline) in [("manifest", false), ("number", false), ("timeline", true)] {
+            let mpd = Route::Mpd {
+                channel: "news",
+                timeline,
+            };
+            check(&format!("/live/news/{name}.mpd?a=b"), mpd);
+        }
+        check("/live/news/other.mpd", Route::Unknown);
         check(
             "/live/news/index.m3u8?a=b",
             Route::Multivariant { channel: "news" },

@@ -53,6 +53,8 @@ pub struct Upload {
     mistimed: Option<Fault>,
     /// Whether any chunk was taken in.
     placed: bool,
+    /// The last segment of its tracks is in it, as its encoder says.
+    last: bool,
     discarded: u64,
 }
 
@@ -71,6 +73,7 @@ impl Upload {
             fault: None,
             mistimed: None,
             placed: false,
+            last: false,
             discarded: 0,
         }
     }
@@ -155,6 +158,9 @@ impl Upload {
             return Outcome::Refused(fault.clone());
         }
         self.end_segments(now, publisher);
+        if self.last {
+            self.end_tracks(publisher);
+        }
         Outcome::Stored
     }
 
@@ -197,6 +203,15 @@ impl Upload {
         }
     }
 
+    /// Its encoder says that its tracks are over (DASH-IF live media ingest,
+    /// interface 1: `lmsg`, or an empty mfra).
+    fn end_tracks(&self, publisher: &mut Publisher) {
+        let Some(known) = &self.known else { return };
+        for (key, _) in &known.tracks {
+            publisher.end_track(*key);
+        }
+    }
+
     fn event(
         &mut self,
         now: Now,
@@ -220,8 +235,11 @@ impl Upload {
                 }
                 self.place(now, publisher, &chunk)
             }
-            Event::End => {
+            Event::End { over } => {
                 self.end_segments(now, publisher);
+                if over {
+                    self.end_tracks(publisher);
+                }
                 Ok(())
             }
         }
@@ -244,6 +262,7 @@ impl Upload {
 
     fn place(&mut self, now: Now, publisher: &mut Publisher, chunk: &Chunk) -> Result<(), Fault> {
         let known = Arc::clone(self.known.as_ref().expect("media is placed under a header"));
+        self.last |= chunk.last;
         let resolved = cmaf::resolve(chunk, &known.header).map_err(|error| self.boxes(&error))?;
         for (index, track_chunk) in resolved {
             let (key, session) = known.tracks[index];

@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::io::error::Error;
 use crate::io::ring::{Op, Ring, Tag};
 use crate::io::socket;
+use crate::limits::SOCKET_UNSENT_BYTES_MAX;
 use crate::time::Mono;
 
 /// Connections the kernel holds until they are accepted.
@@ -57,6 +58,7 @@ fn bind(address: SocketAddr, group: bool) -> io::Result<Socket> {
     socket.set_reuse_port(group)?;
     // Connections inherit it.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(SOCKET_UNSENT_BYTES_MAX)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

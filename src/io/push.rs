@@ -61,7 +61,7 @@ impl LoopedTrack {
                         end: start + track.duration,
                     });
                 }
-                Event::End => {}
+                Event::End { .. } => {}
             }
         }
         let header = header.ok_or_else(|| say("no header"))?;

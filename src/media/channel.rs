@@ -12,6 +12,7 @@ use crate::media::cmaf::{Kind, Roles, TrackHeader};
 use crate::media::event::{EventChange, Events, REMEMBERED_TARGETS};
 use crate::media::policy::PartAddressing;
 use crate::media::presentation::{Presentation, TrackWords};
+use crate::media::stretch::{Cell, Stretches};
 use crate::media::window::{HeaderObject, Segment, Window};
 use crate::time::{Micros, Wall};
 
@@ -165,6 +166,8 @@ pub enum Change {
     State(State),
     /// Targets are settled; comes once, before any media.
     Targets(Targets),
+    /// How long segments are meant to be; comes once, with the targets.
+    Cell(Cell),
     /// A track joins at the end of the list.
     Track(Arc<TrackInfo>),
     /// The open segment of a track has one part more.
@@ -241,6 +244,7 @@ pub struct Channel {
     targets: Option<Targets>,
     tracks: Vec<Track>,
     events: Events,
+    stretches: Stretches,
     /// Rises by one with every applied batch of changes.
     pub seq: u64,
     /// Rises when the list of tracks, the state or the rates change.
@@ -258,6 +262,7 @@ impl Channel {
             targets: None,
             tracks: Vec::new(),
             events: Events::default(),
+            stretches: Stretches::default(),
             seq: 0,
             presentation_version: 0,
         }
@@ -294,6 +299,11 @@ impl Channel {
     /// Its events: one list, shown with every track.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Times without a break, and their segments.
+    pub fn stretches(&self) -> &Stretches {
+        &self.stretches
     }
 
     /// Date of the live edge: of the newest media of any track.
@@ -361,13 +371,18 @@ impl Channel {
     pub(crate) fn step(&mut self, change: &Change) {
         match change {
             Change::State(state) => {
+                let over = self.state.is_over();
                 self.state = *state;
                 self.presentation_version += 1;
+                if over != state.is_over() {
+                    self.stretches.redraw();
+                }
             }
             Change::Targets(targets) => {
                 assert!(self.targets.is_none(), "targets are settled once");
                 self.targets = Some(*targets);
             }
+            Change::Cell(cell) => self.stretches.set_cell(*cell),
             Change::Track(info) => {
                 self.tracks.push(Track {
                     words: self.presentation.track(&info.name),
@@ -389,6 +404,9 @@ impl Channel {
                 segment,
                 next_part,
             } => {
+                if self.track_at(*track).info.header.kind != Kind::Metadata {
+                    self.stretches.open(*track, segment, &self.tracks);
+                }
                 self.window_mut(*track)
                     .set_open(Arc::clone(segment), *next_part);
             }
@@ -398,6 +416,9 @@ impl Channel {
                 next_part,
             } => {
                 let events = self.events.version();
+                if self.track_at(*track).info.header.kind != Kind::Metadata {
+                    self.stretches.close(*track, segment, &self.tracks);
+                }
                 self.tracks[usize::from(track.0)].close(segment, *next_part, events);
             }
             Change::Header { track, header } => {
@@ -408,6 +429,7 @@ impl Channel {
                 listed_from,
                 kept_from,
             } => {
+                self.stretches.evict(*track, *listed_from);
                 self.tracks[usize::from(track.0)].evict(*listed_from, *kept_from);
             }
             Change::Overdue { track } => self.window_mut(*track).set_overdue(),
@@ -419,6 +441,7 @@ impl Channel {
                 let track = &mut self.tracks[usize::from(track.0)];
                 (track.peak_bps, track.average_bps) = (*peak_bps, *average_bps);
                 self.presentation_version += 1;
+                self.stretches.redraw();
             }
             Change::FrameRates { track, frames_bps } => {
                 self.tracks[usize::from(track.0)].frames_bps = *frames_bps;

@@ -16,6 +16,9 @@ pub mod probe;
 pub mod publisher;
 mod rates;
 pub mod rope;
+pub mod stretch;
 mod targets;
+#[cfg(test)]
+pub(crate) mod testing;
 mod timeline;
 pub mod window;

@@ -216,7 +216,7 @@ impl Probe {
                 self.note_chunk(&chunk);
                 self.body_has_chunk = true;
             }
-            Event::End => self.body().notes.push(Note::End),
+            Event::End { .. } => self.body().notes.push(Note::End),
         }
     }
 

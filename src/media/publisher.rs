@@ -15,6 +15,7 @@ use crate::media::fault::{Fault, FaultKind};
 use crate::media::policy::{AfterEnd, Policy};
 use crate::media::presentation::Presentation;
 use crate::media::rates::Rates;
+use crate::media::stretch::Cell;
 use crate::media::targets::{self, Early, Priming};
 use crate::media::timeline::{self, Incoming, Output, Session, Still, Timeline};
 use crate::media::window::{HeaderObject, Segment};
@@ -52,6 +53,10 @@ struct Slot {
     /// When its edge last moved, and when a segment last became whole.
     moved: Mono,
     whole: Mono,
+    /// Its encoder has said that nothing more comes.
+    over: bool,
+    /// When media of another encoder than the one at work last came.
+    rival: Option<Mono>,
 }
 
 #[derive(Debug)]
@@ -63,6 +68,9 @@ enum Phase {
 /// A track whose media has begun is waited for this long after another is
 /// ready: the longest segment in use, so that the targets fit it.
 const UNDER_WAY_MS_MAX: u64 = 12_000;
+/// An encoder that has brought media of a track within so many target durations
+/// is at work on it.
+const RIVAL_TARGETS: u64 = 2;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -194,6 +202,8 @@ impl Publisher {
                 complaint: None,
                 moved: self.now,
                 whole: self.now,
+                over: false,
+                rival: None,
             });
             if self.channel.state() == State::Idle {
                 self.emit(Change::State(State::Priming));
@@ -236,6 +246,7 @@ impl Publisher {
             one_segment: manner.one_segment,
             session: Session(manner.session),
         };
+        let session = incoming.session;
         self.chunks += 1;
         self.now = now.mono;
         let name = self.slots[key.0].name.clone();
@@ -243,10 +254,15 @@ impl Publisher {
             fault.track.get_or_insert(name);
             fault
         });
+        let slot = &mut self.slots[key.0];
         match &taken {
-            Ok(Accepted::Placed) => self.last_media = now.mono,
+            Ok(Accepted::Placed) => {
+                self.last_media = now.mono;
+                slot.over = false;
+            }
+            Ok(_) if slot.is_of_rival(session) => slot.rival = Some(now.mono),
             Ok(_) => {}
-            Err(fault) => self.slots[key.0].complaint = Some(fault.to_string()),
+            Err(fault) => slot.complaint = Some(fault.to_string()),
         }
         self.try_go_live(now);
         taken
@@ -292,6 +308,29 @@ impl Publisher {
         self.move_to(state);
         if !state.is_over() {
             self.keep_pace(&targets);
+        }
+    }
+
+    /// The encoder of a track says that nothing more comes of it. The channel
+    /// ends with the last of its tracks; where another encoder of the track is
+    /// at work, that one goes on.
+    pub fn end_track(&mut self, key: TrackKey) {
+        let target_s = self
+            .channel
+            .targets()
+            .map_or(0, |targets| targets.segment_s);
+        let slot = &mut self.slots[key.0];
+        let shared = |at: Mono| self.now.ms_since(at) <= RIVAL_TARGETS * u64::from(target_s) * 1000;
+        if !matches!(slot.phase, Phase::Live(..)) || slot.rival.is_some_and(shared) {
+            return;
+        }
+        slot.over = true;
+        let mut live = self
+            .slots
+            .iter()
+            .filter(|slot| matches!(slot.phase, Phase::Live(..)));
+        if live.all(|slot| slot.over) {
+            self.end();
         }
     }
 
@@ -446,14 +485,14 @@ impl Publisher {
         let arrival = timeline::arrival(header.timescale, now, &first.chunk);
         self.clock.era(&arrival);
         let cell_min = u64::from(header.timescale.get()) * limits::GRID_CELL_MS_MIN / 1000;
-        let ticks = seen.segment_ticks().max(cell_min).max(1);
-        self.grid = Some(Grid::new(
-            &self.clock,
-            ticks,
-            header.timescale,
-            arrival.start,
-        ));
+        let cell = Cell {
+            ticks: seen.segment_ticks().max(cell_min).max(1),
+            scale: header.timescale,
+        };
+        let grid = Grid::new(&self.clock, cell.ticks, cell.scale, arrival.start);
+        self.grid = Some(grid);
         self.emit(Change::Targets(targets));
+        self.emit(Change::Cell(cell));
         targets
     }
 
@@ -605,7 +644,7 @@ impl Publisher {
             // What has come and is held until its end is known moves the edge
             // when more comes; a gap would cut into that.
             let moved = slot.moved.max(timeline.last_accepted());
-            if self.policy.fill_gaps {
+            if self.policy.fill_gaps && !slot.over {
                 let mut out = Output::new(track);
                 let edge = Still {
                     edge_ms: self.now.ms_since(moved),
@@ -634,6 +673,14 @@ impl Publisher {
 }
 
 impl Slot {
+    /// Whether a session is not of the encoder whose media the track has.
+    fn is_of_rival(&self, session: Session) -> bool {
+        match &self.phase {
+            Phase::Live(_, timeline) => timeline.source() != session,
+            Phase::Priming(_) => false,
+        }
+    }
+
     /// Whether a track that is still priming has shown enough; `None` once it
     /// is on its timeline.
     fn is_ready(&self) -> Option<bool> {

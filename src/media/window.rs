@@ -46,6 +46,9 @@ pub struct Segment {
     pub msn: u64,
     /// Decode time on the timeline of the channel, in ticks of the track.
     pub start_ticks: i64,
+    /// Presentation time of its first sample on the clock that its bytes are
+    /// on, in ticks of the track.
+    pub presented_ticks: i64,
     /// Sum over `parts`.
     pub duration_ticks: u64,
     /// Wall clock of its first sample.

@@ -1,4 +1,5 @@
-//! The status page with its player: files that the binary carries.
+//! Files that the binary carries: the status page with its player, and the
+//! description of the control interface.
 
 /// A file of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +20,13 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
+const JSON: &str = "application/json";
+
+/// Where the description of the control interface is served.
+pub const OPENAPI: &str = "/api/v1/openapi.json";
+
 /// Path, media type and body of every file.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("/", HTML, include_str!("index.html")),
     ("/page.css", STYLE, include_str!("page.css")),
     ("/page.js", SCRIPT, include_str!("page.js")),
@@ -33,6 +39,7 @@ const FILES: [(&str, &str, &str); 12] = [
     ("/bmff.js", SCRIPT, include_str!("bmff.js")),
     ("/clock.js", SCRIPT, include_str!("clock.js")),
     ("/graph.js", SCRIPT, include_str!("graph.js")),
+    (OPENAPI, JSON, include_str!("openapi.json")),
 ];
 
 /// The file at a path, or `None` when the page has none by that name.

@@ -4,12 +4,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::dash::{self, Document};
 use crate::hls::List;
 use crate::http::reply::Reply;
 use crate::http::request::{Method, Request};
 use crate::http::route::Route;
 use crate::limits;
-use crate::media::channel::Channel;
+use crate::media::channel::{Channel, State};
 use crate::media::cmaf::Kind;
 use crate::shard::dateranges;
 use crate::shard::desk::Desk;
@@ -108,7 +109,7 @@ impl Shard {
         let (desk, strict) = (&mut self.desk, self.settings.strict_part_limit);
         if let Some(home) = self.homes.get_mut(name) {
             let channel = home.publisher.channel();
-            if !channel.is_served() {
+            if !is_served(channel, &route) {
                 return defer(desk, now, &mut home.early, asked, EARLY_HOLD_MS);
             }
             let reader = &mut home.reader;
@@ -129,7 +130,7 @@ impl Shard {
         mirror.used = now.mono;
         let desk = &mut self.desk;
         let hold_ms = match &mirror.channel {
-            Some(channel) if channel.is_served() => {
+            Some(channel) if is_served(channel, &route) => {
                 let reader = &mut mirror.reader;
                 match answer(desk, now, channel, reader, (route, strict), asked) {
                     Answered::Yes => return,
@@ -155,6 +156,7 @@ impl Shard {
             let asked = deferred.asked();
             let route = Route::parse(asked.target);
             if let Route::Multivariant { channel }
+            | Route::Mpd { channel, .. }
             | Route::MediaPlaylist { channel, .. }
             | Route::IFramePlaylist { channel, .. }
             | Route::DateRanges { channel, .. }
@@ -259,6 +261,12 @@ fn unknown(desk: &mut Desk, now: Now, channel: &Channel, asked: &Asked<'_>) {
     desk.respond(asked.ask.exchange, Rc::new(early_reply(&message, now)));
 }
 
+/// Whether there is anything to answer from yet.
+fn is_served(channel: &Channel, route: &Route<'_>) -> bool {
+    let waits = matches!(route, Route::Mpd { .. }) && channel.state() != State::Gone;
+    channel.is_served() && (!waits || dash::is_ready(channel))
+}
+
 /// Answers from a channel as it is known here.
 fn answer(
     desk: &mut Desk,
@@ -271,6 +279,13 @@ fn answer(
     let ask = &asked.ask;
     match route {
         Route::Multivariant { .. } => reader.multivariant(desk, now, channel, ask),
+        Route::Mpd { timeline, .. } => {
+            let document = match timeline {
+                true => Document::Timeline,
+                false => Document::Number,
+            };
+            reader.mpd(desk, now, channel, document, ask);
+        }
         Route::MediaPlaylist { track, query, .. } => match channel.track(track) {
             Some((index, _)) => {
                 let list = (index, List::Media);

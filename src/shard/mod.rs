@@ -277,6 +277,7 @@ impl Shard {
         }
         match route {
             Route::Multivariant { channel }
+            | Route::Mpd { channel, .. }
             | Route::MediaPlaylist { channel, .. }
             | Route::IFramePlaylist { channel, .. }
             | Route::Object { channel, .. } => {

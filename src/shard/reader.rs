@@ -8,6 +8,7 @@ mod growing;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::dash::{self, Document, mpd};
 use crate::hls::List;
 use crate::hls::cache::{self, Outcome, Resource, retry_after_s};
 use crate::hls::media::{MediaPlaylist, Version};
@@ -33,6 +34,7 @@ const PART_HOLD_MS: u64 = 3_000;
 /// Replies of media objects that are kept for those who ask next.
 const RECENT_OBJECTS: usize = 4;
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
+const MPD_TYPE: &str = "application/dash+xml";
 
 /// A GET or HEAD, as far as a reader needs it.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,8 @@ pub(super) enum Answered {
 pub(super) struct Reader {
     tracks: Vec<TrackReader>,
     multivariant: [Option<(u64, Dated)>; 2],
+    /// By [`Document`] and compression.
+    mpds: [[Option<(u64, Dated)>; 2]; 2],
 }
 
 #[derive(Debug)]
@@ -194,7 +198,8 @@ impl Reader {
             };
             let etag = playlist_etag(channel, (version, ""), ask.gzip);
             let cache = lifetime(channel, Resource::Multivariant);
-            let reply = playlist_reply(body, ask.gzip, &etag, cache, now.wall);
+            let form = (PLAYLIST_TYPE, ask.gzip);
+            let reply = manifest_reply(body, form, &etag, cache, now.wall);
             *kept = Some((version, Dated::new(reply, now.wall)));
         }
         let (_, dated) = kept.as_mut().expect("made above");
@@ -202,6 +207,43 @@ impl Reader {
         let etag = || playlist_etag(channel, (version, ""), ask.gzip);
         let cache = lifetime(channel, Resource::Multivariant);
         answer(desk, now, ask, reply, etag, cache);
+    }
+
+    /// An MPD of a channel that has media.
+    pub(super) fn mpd(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        document: Document,
+        ask: &Ask<'_>,
+    ) {
+        if channel.state() == State::Gone {
+            let Refusal { status, message } = reload::WITHDRAWN;
+            let reply = refuse(channel, None, status, (message, Outcome::Gone), now.wall);
+            return desk.respond(ask.exchange, Rc::new(reply));
+        }
+        let version = document.stamp(channel).version;
+        let (etag, cache) = (
+            mpd_etag(channel, document, ask.gzip),
+            dash::lifetime(channel),
+        );
+        let kept = &mut self.mpds[document as usize][usize::from(ask.gzip)];
+        if kept.as_ref().is_none_or(|(of, _)| *of != version) {
+            desk.counters.renders += 1;
+            let text = mpd::render(channel, document);
+            let body = if ask.gzip {
+                gzip::whole(&mut desk.deflater, text.as_bytes())
+            } else {
+                Rope::from(text)
+            };
+            let form = (MPD_TYPE, ask.gzip);
+            let reply = manifest_reply(body, form, &etag, cache, now.wall);
+            *kept = Some((version, Dated::new(reply, now.wall)));
+        }
+        let (_, dated) = kept.as_mut().expect("made above");
+        let reply = dated.get(now.wall);
+        answer(desk, now, ask, reply, || etag, cache);
     }
 
     /// A media playlist: answered, parked or refused.
@@ -547,7 +589,8 @@ impl Reader {
             };
             let etag = variant.etag(channel, version);
             let cache = lifetime(channel, playlist_resource(variant.blocking));
-            let reply = playlist_reply(body, variant.gzip, &etag, cache, now.wall);
+            let form = (PLAYLIST_TYPE, variant.gzip);
+            let reply = manifest_reply(body, form, &etag, cache, now.wall);
             Dated::new(reply, now.wall)
         });
         dated.get(now.wall)
@@ -658,7 +701,22 @@ fn playlist_etag(channel: &Channel, (version, form): (u64, &str), gzip: bool) ->
     )
 }
 
-fn playlist_reply(body: Rope, gzip: bool, etag: &str, cache: Cache, wall: Wall) -> Reply {
+/// The tag of an MPD: of its document and version.
+fn mpd_etag(channel: &Channel, document: Document, gzip: bool) -> String {
+    let form = match document {
+        Document::Number => "-number",
+        Document::Timeline => "-timeline",
+    };
+    playlist_etag(channel, (document.stamp(channel).version, form), gzip)
+}
+
+fn manifest_reply(
+    body: Rope,
+    (content_type, gzip): (&str, bool),
+    etag: &str,
+    cache: Cache,
+    wall: Wall,
+) -> Reply {
     let mut builder = ReplyBuilder::new(200)
         .field("ETag", etag)
         .field("Vary", "Accept-Encoding")
@@ -666,7 +724,7 @@ fn playlist_reply(body: Rope, gzip: bool, etag: &str, cache: Cache, wall: Wall) 
     if gzip {
         builder = builder.field("Content-Encoding", "gzip");
     }
-    builder.body(body, PLAYLIST_TYPE).finish(wall)
+    builder.body(body, content_type).finish(wall)
 }
 
 /// A refusal of something of a track, cacheable as the table says.

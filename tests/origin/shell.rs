@@ -206,6 +206,12 @@ impl Process {
         )
     }
 
+    /// An upload by POST whose body comes in pieces.
+    pub(crate) fn open_post(&mut self, target: &str) -> ExchangeId {
+        let none = Fields::default();
+        self.open_at(0, Method::Post, target, BodyLength::Chunked, none)
+    }
+
     pub(crate) fn body(&mut self, exchange: ExchangeId, data: &[u8]) {
         self.input(0, Input::Body { exchange, data });
     }

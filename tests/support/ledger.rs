@@ -127,7 +127,8 @@ impl Ledger {
                     self.tracks[usize::from(track.0)].next_header = Some(header.id);
                 }
                 Change::Event(change) => self.event(change),
-                Change::Evict { .. }
+                Change::Cell(_)
+                | Change::Evict { .. }
                 | Change::Rates { .. }
                 | Change::FrameRates { .. }
                 | Change::Overdue { .. }

@@ -579,6 +579,7 @@ fn segment_of(kind: Kind) -> Segment {
     Segment {
         msn: 0,
         start_ticks: 0,
+        presented_ticks: 0,
         duration_ticks: 1,
         wall: Wall(0),
         discontinuity: false,

@@ -180,8 +180,12 @@ pub enum Event {
     Header(Header),
     /// A moof and its mdat are whole.
     Chunk(Box<Chunk>),
-    /// An mfra: the source says that the track is over.
-    End,
+    /// An mfra: a file ends with it.
+    End {
+        /// It is empty: the source says that the track is over (DASH-IF live
+        /// media ingest, interface 1, its older form).
+        over: bool,
+    },
 }
 
 /// A chunk of one or more tracks, as it came but for sidx, which is left out:

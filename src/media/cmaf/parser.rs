@@ -60,7 +60,11 @@ enum State {
     /// In an mdat.
     Media { left: u64 },
     /// In a box that is dropped.
-    Dropped { name: FourCc, left: u64 },
+    Dropped {
+        name: FourCc,
+        left: u64,
+        empty: bool,
+    },
 }
 
 impl Default for State {
@@ -163,11 +167,11 @@ impl Parser {
                     self.state = State::Media { left };
                     if left == 0 { self.end_media() } else { None }
                 }
-                State::Dropped { name, left } => {
+                State::Dropped { name, left, empty } => {
                     let left = left - self.take(input, left).len() as u64;
-                    self.state = State::Dropped { name, left };
+                    self.state = State::Dropped { name, left, empty };
                     if left == 0 {
-                        self.end_dropped(name)
+                        self.end_dropped(name, empty)
                     } else {
                         None
                     }
@@ -230,7 +234,8 @@ impl Parser {
         match &name.0 {
             b"mdat" => return self.begin_media(header, raw, at),
             b"sidx" | b"ssix" | b"mfra" => {
-                self.state = State::Dropped { name, left };
+                let empty = left == 0;
+                self.state = State::Dropped { name, left, empty };
                 return Ok(());
             }
             b"ftyp" => self.drop_lead(),
@@ -361,9 +366,9 @@ impl Parser {
         Some(Event::Chunk(chunk))
     }
 
-    fn end_dropped(&mut self, name: FourCc) -> Option<Event> {
+    fn end_dropped(&mut self, name: FourCc, empty: bool) -> Option<Event> {
         self.state = State::default();
-        (name == *b"mfra").then_some(Event::End)
+        (name == *b"mfra").then_some(Event::End { over: empty })
     }
 
     fn lead_is_ftyp(&self) -> bool {
@@ -435,6 +440,7 @@ mod tests {
             styp(b"lmsg"),
             video_chunk(9000, &[1]),
             boxed(b"mfra", &[&[0; 16]]),
+            boxed(b"mfra", &[]),
         ]
         .concat()
     }
@@ -452,6 +458,7 @@ mod tests {
             Event::Chunk(first),
             Event::Chunk(second),
             last,
+            index,
             end,
         ] = &seen[..]
         else {
@@ -482,7 +489,8 @@ mod tests {
             panic!("{last:?}")
         };
         assert!(last.styp && last.last);
-        assert_eq!(*end, Event::End);
+        let ends = [false, true].map(|over| Event::End { over });
+        assert_eq!([index, end], [&ends[0], &ends[1]]);
     }
 
     proptest! {

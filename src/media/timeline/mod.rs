@@ -164,6 +164,11 @@ impl Timeline {
         Micros(end.0.saturating_add(ahead))
     }
 
+    /// The session that the newest accepted media is of.
+    pub(crate) fn source(&self) -> Session {
+        self.source
+    }
+
     /// When media was last accepted.
     pub(crate) fn last_accepted(&self) -> Mono {
         self.last_accepted

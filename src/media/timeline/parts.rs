@@ -28,6 +28,18 @@ impl Placed {
         self.start + self.chunk.duration as i64
     }
 
+    /// Decode time as its bytes have it less that on the timeline of the
+    /// channel.
+    pub(super) fn offset(&self) -> i64 {
+        let decode_time = match self.chunk.wraps {
+            true => self.chunk.decode_time & u64::from(u32::MAX),
+            false => self.chunk.decode_time,
+        };
+        i64::try_from(decode_time)
+            .unwrap_or(i64::MAX)
+            .saturating_sub(self.start)
+    }
+
     /// Cuts it.
     pub(super) fn cut(&self, header: &TrackHeader, at: Cut) -> Result<(Self, Self), Error> {
         let (head, tail) = match at {

@@ -35,6 +35,9 @@ pub(super) struct Segmenter {
     next_msn: Option<u64>,
     /// Presentation less decode time at the start of the newest segment.
     shift: i64,
+    /// Decode time as the newest bytes have it less that on the timeline of the
+    /// channel.
+    offset: i64,
     /// Discontinuities so far.
     breaks: u64,
     /// The next segment begins after this many, if more than `breaks`.
@@ -63,6 +66,7 @@ impl Segmenter {
             held: None,
             next_msn: None,
             shift: 0,
+            offset: 0,
             breaks: 0,
             pending_break: None,
             last_ticks: None,
@@ -286,6 +290,7 @@ impl Segmenter {
         explicit: Option<bool>,
         out: &mut Output,
     ) {
+        self.offset = chunk.offset();
         if self.open.is_none() {
             if self.kind == Kind::Video && !chunk.chunk.is_independent() {
                 self.misled |= self.foreseen;
@@ -530,6 +535,7 @@ impl Segmenter {
         Segment {
             msn,
             start_ticks: start,
+            presented_ticks: start.saturating_add(self.offset).saturating_add(shift),
             duration_ticks: 0,
             wall,
             discontinuity,

@@ -23,7 +23,7 @@ pub fn cmaf_resolve_cut(data: &[u8]) {
         match event {
             Event::Header(new) => header = new,
             Event::Chunk(chunk) => check(&chunk, &header, &mut chance),
-            Event::End => {}
+            Event::End { .. } => {}
         }
     }
 }

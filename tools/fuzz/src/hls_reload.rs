@@ -118,6 +118,7 @@ fn segment(msn: u64, parts: u8, header: &Arc<HeaderObject>) -> Arc<Segment> {
     Arc::new(Segment {
         msn,
         start_ticks: start_ticks as i64,
+        presented_ticks: start_ticks as i64,
         duration_ticks: u64::from(parts) * PART_TICKS,
         wall: Wall::default(),
         discontinuity: false,

@@ -10,6 +10,9 @@ pub fn http_route(data: &[u8]) {
     };
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     match Route::parse(target) {
+        Route::Mpd { channel, .. } => {
+            assert!(is_name(channel) && path.ends_with(".mpd"));
+        }
         Route::Multivariant { channel } => {
             assert!(is_name(channel));
             assert_eq!(path, format!("/live/{channel}/index.m3u8"));

@@ -31,7 +31,7 @@ pub fn scte35(data: &[u8]) {
                     }
                 }
             }
-            Event::End => {}
+            Event::End { .. } => {}
         }
     }
 }
