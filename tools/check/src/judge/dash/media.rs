@@ -84,6 +84,8 @@ pub struct Growing {
     pub run: Run,
     /// When it was promised, on the clock of the answers.
     pub due_us: u64,
+    /// When its media ends, likewise.
+    pub end_us: u64,
     /// The first answer.
     pub first: Answer,
     /// The second.
@@ -146,8 +148,8 @@ pub fn growing(on: &mut Scope<'_>, of: &Representation, template: &Template, see
         late,
     );
     // One that was whole when it was asked for has nothing to show.
-    let end_us = seen.due_us.saturating_add(template.early_us);
-    if template.early_us < limits::JITTER_US || first.head_us + template.early_us / 2 > end_us {
+    if template.early_us < limits::JITTER_US || first.head_us + template.early_us / 2 > seen.end_us
+    {
         return on.skip(
             D13,
             "segments are promised when they are whole, or came late",

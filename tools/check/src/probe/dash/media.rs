@@ -113,6 +113,7 @@ impl Shared<'_> {
         let seen = Growing {
             run: run.clone(),
             due_us,
+            end_us: self.end_us(view, run).unwrap_or(due_us),
             first,
             again,
         };

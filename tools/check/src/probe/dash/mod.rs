@@ -95,6 +95,13 @@ impl Shared<'_> {
         Some(self.wall_us().saturating_sub(start_us))
     }
 
+    /// When the media of a segment ends, on the clock of the run.
+    fn end_us(&self, view: &View, run: &template::Run) -> Option<u64> {
+        let end_us = view.template()?.in_period_us(run.end());
+        let wall_us = view.period().wall_us(&view.snapshot.mpd, end_us)?;
+        Some(self.moment_us(wall_us))
+    }
+
     /// When a segment is promised, on the clock of the run.
     fn due_us(&self, view: &View, run: &template::Run) -> Option<u64> {
         let template = view.template()?;

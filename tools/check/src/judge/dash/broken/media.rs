@@ -96,6 +96,7 @@ impl Demo {
         Growing {
             run,
             due_us,
+            end_us: due_us + self.template.early_us,
             first,
             again,
         }
