@@ -40,6 +40,8 @@ pub enum Outcome {
     TimedOut,
     /// 503: too much is asked of this core.
     Busy,
+    /// 425: not announced, and not soon.
+    Early,
     /// 404: not announced; it may come.
     Unknown,
     /// 404: it never comes, a gap or a hint that was given up.
@@ -77,6 +79,9 @@ pub fn lifetime(resource: Resource, outcome: Outcome, targets: Option<&Targets>)
             Resource::Part | Resource::Segment | Resource::Header,
         ) => Cache::Immutable(window_s.max(6 * target_s)),
         (Outcome::Refused | Outcome::TimedOut, _) => Cache::Shared(SOON_S),
+        // A player that is too early is alone with its clock; the one that comes
+        // in time must not get its answer.
+        (Outcome::Early, _) => Cache::NoStore,
         (Outcome::Busy | Outcome::Unknown, _) => Cache::MaxAge(SOON_S),
         (Outcome::Missing | Outcome::Gone, _) => Cache::MaxAge(target_s),
     }
@@ -183,6 +188,7 @@ mod tests {
                 "public, max-age=300, immutable",
                 "public, max-age=6, immutable",
             ),
+            (Segment, Early, "no-store", "no-store"),
             (Part, Unknown, "public, max-age=1", "public, max-age=1"),
             (Part, Missing, "public, max-age=4", "public, max-age=1"),
             (Segment, Gone, "public, max-age=4", "public, max-age=1"),

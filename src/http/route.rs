@@ -229,13 +229,34 @@ pub enum ObjectName<'a> {
         /// Running number of the part.
         number: u64,
     },
+    /// `{generation}-s{msn}-{index}.m4s`: a part by its place, another name of
+    /// the same object.
+    SegmentPart {
+        /// Generation of the channel.
+        generation: &'a str,
+        /// Media sequence number of its segment.
+        msn: u64,
+        /// Which part of it, from zero.
+        index: u64,
+    },
 }
 
 impl<'a> ObjectName<'a> {
     /// Reads a name; `None` for anything that `Display` would not write. The
-    /// generation is what lies before the last `-`.
+    /// generation is what lies before the last `-`, or before the last but one
+    /// where a number alone follows the last.
     pub fn parse(name: &'a str) -> Option<Self> {
         let (generation, rest) = name.rsplit_once('-')?;
+        let index = rest.strip_suffix(".m4s").and_then(decimal);
+        if let Some(index) = index {
+            let (generation, rest) = generation.rsplit_once('-')?;
+            let msn = decimal(rest.strip_prefix('s')?)?;
+            return is_name(generation).then_some(Self::SegmentPart {
+                generation,
+                msn,
+                index,
+            });
+        }
         if !is_name(generation) {
             return None;
         }
@@ -270,6 +291,11 @@ impl fmt::Display for ObjectName<'_> {
             Self::Header { generation, id } => write!(f, "{generation}-h{id:016x}.mp4"),
             Self::Segment { generation, msn } => write!(f, "{generation}-s{msn}.m4s"),
             Self::Part { generation, number } => write!(f, "{generation}-p{number}.m4s"),
+            Self::SegmentPart {
+                generation,
+                msn,
+                index,
+            } => write!(f, "{generation}-s{msn}-{index}.m4s"),
         }
     }
 }
@@ -451,7 +477,24 @@ mod tests {
                 number: u64::MAX
             })
         );
+        assert_eq!(
+            ObjectName::parse("a-s7-s12-0.m4s"),
+            Some(ObjectName::SegmentPart {
+                generation: "a-s7",
+                msn: 12,
+                index: 0
+            })
+        );
         for wrong in [
+            "g-s1-01.m4s",
+            "g-s01-1.m4s",
+            "g-s1-.m4s",
+            "g-p1-1.m4s",
+            "g-1-1.m4s",
+            "-s1-1.m4s",
+            "s1-1.m4s",
+            "g-s1-1-1.m4s",
+            "g-s1-1.mp4",
             "g-s01.m4s",
             "g-s+1.m4s",
             "g-s.m4s",
@@ -583,13 +626,14 @@ mod tests {
     proptest! {
         #[test]
         fn an_object_name_reads_back(
-            generation in "[A-Za-z0-9._~-]{1,16}", number: u64, kind in 0..3u8,
+            generation in "[A-Za-z0-9._~-]{1,16}", number: u64, index: u64, kind in 0..4u8,
         ) {
             prop_assume!(is_name(&generation));
             let generation = generation.as_str();
             let object = match kind {
                 0 => ObjectName::Header { generation, id: number },
                 1 => ObjectName::Segment { generation, msn: number },
+                2 => ObjectName::SegmentPart { generation, msn: number, index },
                 _ => ObjectName::Part { generation, number },
             };
             let name = object.to_string();
@@ -598,7 +642,7 @@ mod tests {
 
         #[test]
         fn what_parses_as_an_object_name_is_its_only_spelling(
-            name in "[a-c.-]{0,3}-[hsp+]?[0-9a-f]{0,17}\\.(m4s|mp4)",
+            name in "[a-c.-]{0,3}-[hsp+]?[0-9a-f]{0,17}(-[0-9]{0,3})?\\.(m4s|mp4)",
         ) {
             if let Some(object) = ObjectName::parse(&name) {
                 prop_assert_eq!(object.to_string(), name);

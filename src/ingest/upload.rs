@@ -93,6 +93,14 @@ impl Upload {
         self.discarded
     }
 
+    /// Tracks that it has brought media of: where it brings one segment, as long
+    /// as that is not whole.
+    pub fn begun(&self) -> Vec<(TrackKey, u64)> {
+        let tracks = self.known.iter().flat_map(|known| &known.tracks);
+        let begun = tracks.zip(&self.begun).filter(|(_, begun)| **begun);
+        begun.map(|(track, _)| *track).collect()
+    }
+
     /// When the first chunk began to wait for its header.
     pub fn held_since(&self) -> Option<Mono> {
         self.held_since

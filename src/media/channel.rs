@@ -188,6 +188,12 @@ pub enum Change {
         /// The part that is expected next.
         next_part: u64,
     },
+    /// The upload of a track's segment under way broke off, or the segment is
+    /// given up after that: what was read of it so far is not to be completed.
+    Torn {
+        /// Which track.
+        track: TrackIndex,
+    },
     /// The next media of a track comes with this header, which is another one.
     Header {
         /// Which track.
@@ -421,6 +427,7 @@ impl Channel {
                 }
                 self.tracks[usize::from(track.0)].close(segment, *next_part, events);
             }
+            Change::Torn { track } => self.window_mut(*track).tear(),
             Change::Header { track, header } => {
                 self.window_mut(*track).expect_header(Arc::clone(header));
             }

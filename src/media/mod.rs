@@ -3,6 +3,7 @@
 //!
 //! Bytes and time are arguments; nothing here knows HTTP, HLS or DASH.
 
+pub mod ahead;
 pub mod bmff;
 pub mod channel;
 mod clock;

@@ -22,6 +22,7 @@ use crate::media::window::{HeaderObject, Segment};
 use crate::time::{Micros, Mono, Now, Wall, rescale_floor};
 
 mod events;
+mod growing;
 
 pub use crate::media::timeline::Accepted;
 
@@ -81,6 +82,8 @@ pub struct Publisher {
     grid: Option<Grid>,
     slots: Vec<Slot>,
     changes: Vec<Change>,
+    /// Tracks that have media more than at the last look.
+    grown: Vec<TrackIndex>,
     window_limit_ms: u64,
     /// Since when a track is ready, and whether one of sound or pictures is: text
     /// alone says little of a channel.
@@ -104,6 +107,7 @@ impl Publisher {
             grid: None,
             slots: Vec::new(),
             changes: Vec::new(),
+            grown: Vec::new(),
             window_limit_ms: u64::MAX,
             ready_since: None,
             last_media: now.mono,
@@ -414,6 +418,10 @@ impl Publisher {
                 let taken = timeline.chunk(now, &mut self.clock, published_end, incoming, &mut out);
                 if taken == Ok(Accepted::Placed) {
                     slot.ear = ear;
+                    let grown = &mut self.grown;
+                    if !grown.contains(index) {
+                        grown.push(*index);
+                    }
                 }
                 self.absorb(key, out);
                 if taken == Ok(Accepted::Placed) && !messages.is_empty() {

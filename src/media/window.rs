@@ -86,6 +86,12 @@ impl Segment {
         self.start_ticks + self.duration_ticks as i64
     }
 
+    /// Duration of all parts, in microseconds.
+    pub fn duration_us(&self) -> u64 {
+        let scale = self.header.track.timescale;
+        scale.micros(self.duration_ticks as i64).0.unsigned_abs()
+    }
+
     /// Wall clock after its last sample.
     pub fn end_date(&self) -> Wall {
         let scale = self.header.track.timescale;
@@ -124,6 +130,8 @@ pub struct Window {
     next_header: Option<Arc<HeaderObject>>,
     /// The newest part or segment has been the newest for too long.
     overdue: bool,
+    /// How often an upload broke off.
+    tears: u64,
     /// Rises by one with every change that a manifest shows.
     version: u64,
     /// Total ticks of the listed whole segments.
@@ -149,6 +157,7 @@ impl Window {
             next_part: 0,
             next_header: None,
             overdue: false,
+            tears: 0,
             version: 0,
             listed_ticks: 0,
             whole_bytes: 0,
@@ -209,6 +218,12 @@ impl Window {
     /// Rises by one with every change that a manifest shows.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// How often an upload of this track broke off within a segment: what was
+    /// sent of one that was under way then is not to be taken for a whole.
+    pub fn tears(&self) -> u64 {
+        self.tears
     }
 
     /// Ticks of all listed whole segments.
@@ -408,6 +423,11 @@ impl Window {
             self.segments.pop_front();
             self.retired -= 1;
         }
+    }
+
+    /// The upload of the segment under way broke off.
+    pub(crate) fn tear(&mut self) {
+        self.tears += 1;
     }
 
     /// The edge should have moved by now.

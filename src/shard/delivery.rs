@@ -8,7 +8,7 @@ use crate::dash::{self, Document};
 use crate::hls::List;
 use crate::http::reply::Reply;
 use crate::http::request::{Method, Request};
-use crate::http::route::Route;
+use crate::http::route::{ObjectName, Route};
 use crate::limits;
 use crate::media::channel::{Channel, State};
 use crate::media::cmaf::Kind;
@@ -128,11 +128,13 @@ impl Shard {
             .entry(Arc::clone(&key))
             .or_insert_with(|| Mirror::new(now.mono));
         mirror.used = now.mono;
+        let is_segment = is_segment(&route);
         let desk = &mut self.desk;
         let hold_ms = match &mirror.channel {
             Some(channel) if is_served(channel, &route) => {
                 let reader = &mut mirror.reader;
                 match answer(desk, now, channel, reader, (route, strict), asked) {
+                    Answered::Yes if is_segment => return self.keep_listening(now, &key),
                     Answered::Yes => return,
                     // A player may have it from a core that is ahead of this.
                     Answered::Unknown => BEHIND_HOLD_MS,
@@ -168,6 +170,10 @@ impl Shard {
     }
 
     pub(super) fn tick_mirrors(&mut self, now: Now) {
+        let names: Vec<_> = self.mirrors.keys().map(Arc::clone).collect();
+        for name in &names {
+            self.keep_listening(now, name);
+        }
         let desk = &mut self.desk;
         let count = u64::from(self.identity.count);
         self.mirrors.retain(|name, mirror| {
@@ -200,6 +206,14 @@ impl Shard {
             busy || !idle
         });
     }
+}
+
+/// Whether a route names a segment: it may be read while it grows.
+fn is_segment(route: &Route<'_>) -> bool {
+    let Route::Object { object, .. } = route else {
+        return false;
+    };
+    matches!(object, ObjectName::Segment { .. })
 }
 
 /// Refuses requests that were kept too long.

@@ -1,11 +1,11 @@
 //! A channel at its home: its writer, its uploads, and who mirrors it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ingest::upload::{Headers, Upload};
 use crate::media::channel::{Channel, State};
-use crate::media::publisher::Publisher;
+use crate::media::publisher::{Publisher, TrackKey};
 use crate::shard::desk::Desk;
 use crate::shard::reader::Reader;
 use crate::shard::{ChannelReport, ExchangeId, Letter, Settings, ShardId, TrackReport};
@@ -19,6 +19,8 @@ pub(super) struct Home {
     pub(super) headers: Headers,
     pub(super) uploads: BTreeMap<ExchangeId, Running>,
     pub(super) subscribers: BTreeMap<ShardId, Subscription>,
+    /// Cores where segments are read as they grow.
+    pub(super) listeners: BTreeSet<ShardId>,
     /// Requests that came before there was anything to serve.
     pub(super) early: Vec<super::Deferred>,
     opened: Mono,
@@ -38,6 +40,8 @@ pub(super) struct Running {
     pub(super) answered: bool,
     /// When it was found at fault.
     pub(super) faulted: Option<Mono>,
+    /// Those who read what it brought were told that it broke off.
+    torn: bool,
 }
 
 impl Running {
@@ -47,7 +51,17 @@ impl Running {
             ended: false,
             answered: false,
             faulted: None,
+            torn: false,
         }
+    }
+
+    /// Tracks that it leaves in the midst of a segment, once, when it has been
+    /// found at fault.
+    pub(super) fn torn(&mut self) -> Vec<(TrackKey, u64)> {
+        if self.upload.fault().is_none() || std::mem::replace(&mut self.torn, true) {
+            return Vec::new();
+        }
+        self.upload.begun()
     }
 }
 
@@ -69,6 +83,7 @@ impl Home {
             headers: Headers::new(),
             uploads: BTreeMap::new(),
             subscribers: BTreeMap::new(),
+            listeners: BTreeSet::new(),
             early: Vec::new(),
             opened: now.mono,
             ended: None,
@@ -88,6 +103,18 @@ impl Home {
                         state,
                     },
                 );
+            }
+        }
+    }
+
+    /// An upload broke off in the midst of segments of these tracks. Where
+    /// another brings the same track, nothing is lost yet.
+    pub(super) fn tear(&mut self, tracks: &[(TrackKey, u64)]) {
+        for (key, session) in tracks {
+            let sound = |running: &&Running| running.upload.fault().is_none();
+            let mut others = self.uploads.values().filter(sound);
+            if !others.any(|other| other.upload.begun().iter().any(|(of, _)| of == key)) {
+                self.publisher.tear(*key, *session);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::media::ahead::Ahead;
 use crate::media::channel::{Change, Channel};
 use crate::metrics::{Counters, ShellCounters};
 
@@ -33,6 +34,23 @@ pub enum Letter {
         seq: u64,
         /// What changed.
         changes: Arc<[Change]>,
+    },
+    /// Somebody here reads a segment of this channel while it grows, or nobody
+    /// does any more.
+    Listen {
+        /// By name.
+        channel: Arc<str>,
+        /// Whether chunks are wanted ahead of their parts.
+        wanted: bool,
+    },
+    /// Chunks of a segment under way, for a core that listens.
+    Chunks {
+        /// By name.
+        channel: Arc<str>,
+        /// In which life of the channel.
+        generation: Arc<str>,
+        /// The chunks.
+        ahead: Ahead,
     },
     /// Tell me your counters and your channels.
     Gather {

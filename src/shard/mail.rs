@@ -28,7 +28,15 @@ impl Shard {
                     mirror.asked = false;
                 }
             }
+            // Asked again when the mirror is looked at next.
+            Letter::Listen { channel, wanted } => {
+                if let Some(mirror) = self.mirrors.get_mut(&channel) {
+                    mirror.listening = !wanted;
+                }
+            }
             Letter::Gather { ticket } => self.missed(ticket),
+            // The part that holds them is told of too.
+            Letter::Chunks { .. } => {}
             // A change for a mirror that is gone is answered by another of these.
             Letter::Unsubscribe { .. } | Letter::Gathered { .. } | Letter::Drain => {}
         }
@@ -40,6 +48,7 @@ impl Shard {
             Letter::Unsubscribe { channel } => {
                 if let Some(home) = self.homes.get_mut(&channel) {
                     home.subscribers.remove(&from);
+                    home.listeners.remove(&from);
                 }
             }
             Letter::Snapshot { channel, state } => self.snapshot(now, &channel, state),
@@ -49,6 +58,14 @@ impl Shard {
                 changes,
             } => {
                 self.change(now, from, &channel, (seq, &changes));
+            }
+            Letter::Listen { channel, wanted } => self.listen(from, &channel, wanted),
+            Letter::Chunks {
+                channel,
+                generation,
+                ahead,
+            } => {
+                self.hear_ahead(now, from, &channel, (&generation, &ahead));
             }
             Letter::Gather { ticket } => {
                 let report = Box::new(self.report());
@@ -88,6 +105,7 @@ impl Shard {
             let reply = Rc::new(delivery::no_channel_reply(name, now));
             mirror.reader.dismiss(&mut self.desk, &reply);
             mirror.reader = Reader::new();
+            mirror.listening = false;
         }
         mirror.channel = Some(*state);
         self.mirror_moved(now, name);

@@ -16,6 +16,10 @@ pub(super) struct Mirror {
     pub(super) early: Vec<Deferred>,
     /// A subscription has been asked for and not been answered.
     pub(super) asked: bool,
+    /// Its home sends chunks ahead of their parts.
+    pub(super) listening: bool,
+    /// When somebody last read a segment as it grew.
+    pub(super) read: Mono,
     /// When a player last asked for it.
     pub(super) used: Mono,
     /// When its home was last heard, or asked.
@@ -29,6 +33,8 @@ impl Mirror {
             reader: Reader::new(),
             early: Vec::new(),
             asked: false,
+            listening: false,
+            read: now,
             used: now,
             heard: now,
         }

@@ -5,6 +5,7 @@
 //! The shell feeds [`Input`]s and carries out [`Effect`]s; the boundary is the
 //! exchange, one request and its response, so that protocols are added outside.
 
+mod ahead;
 mod control;
 mod dateranges;
 mod delivery;
@@ -215,7 +216,7 @@ impl Shard {
             Input::Request { exchange, request } => self.request(now, exchange, request),
             Input::Body { exchange, data } => self.body(now, exchange, data),
             Input::BodyEnd { exchange } => self.body_end(now, exchange),
-            Input::Gone { exchange } => self.gone(exchange),
+            Input::Gone { exchange } => self.gone(now, exchange),
             Input::Letter { from, letter } => self.letter(now, from, letter),
             Input::Tick => self.tick(now),
         }
@@ -293,7 +294,7 @@ impl Shard {
         ShardId((crate::hash::fnv1a(channel.as_bytes()) % u64::from(self.identity.count)) as u16)
     }
 
-    fn gone(&mut self, exchange: ExchangeId) {
+    fn gone(&mut self, now: Now, exchange: ExchangeId) {
         self.sinks.remove(&exchange);
         self.orders.remove(&exchange);
         self.desk.parked.remove(&exchange);
@@ -303,6 +304,9 @@ impl Shard {
         {
             let track = running.upload.name();
             tracing::info!(channel = &*name, track, "the encoder left within an upload");
+            let torn = running.upload.begun();
+            home.tear(&torn);
+            self.publish(now, &name);
         }
     }
 

@@ -4,6 +4,8 @@
 //! Everything is made once a version and shared by all who ask.
 
 mod growing;
+mod sequence;
+mod stand;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -318,6 +320,7 @@ impl Reader {
             ObjectName::Header { generation, .. } => (generation, Resource::Header),
             ObjectName::Segment { generation, .. } => (generation, Resource::Segment),
             ObjectName::Part { generation, .. } => (generation, Resource::Part),
+            ObjectName::SegmentPart { generation, .. } => (generation, Resource::Part),
         };
         let refuse = |desk: &mut Desk, outcome: Outcome| {
             let (status, message) = match outcome {
@@ -337,6 +340,11 @@ impl Reader {
                 .map(|header| Rope::from(header.track.bytes.clone())),
             ObjectName::Segment { msn, .. } => {
                 return self.segment(desk, now, channel, (index, msn), ask);
+            }
+            ObjectName::SegmentPart {
+                msn, index: part, ..
+            } => {
+                return self.segment_part(desk, now, channel, (index, msn, part), ask);
             }
             ObjectName::Part { number, .. } => match reload::decide_part(channel, window, number) {
                 PartDecision::Ready(part) => Some(part.body.clone()),

@@ -165,6 +165,8 @@ impl Shard {
             self.desk
                 .respond(exchange, Rc::new(fault_reply(&name, &fault, now.wall)));
         }
+        let torn = running.torn();
+        home.tear(&torn);
         self.release_held(now, &name);
         self.publish(now, &name);
     }
@@ -188,6 +190,8 @@ impl Shard {
         let outcome = running.upload.end(now, &mut home.publisher);
         running.ended = true;
         let answered = running.answered;
+        let torn = running.torn();
+        home.tear(&torn);
         if outcome != Outcome::Waiting {
             self.finish(now, &name, exchange, (!answered).then_some(outcome));
         }
@@ -197,6 +201,11 @@ impl Shard {
     /// Puts what has changed in a channel before its readers: here, then on
     /// other cores' way.
     pub(super) fn publish(&mut self, now: Now, name: &Arc<str>) {
+        self.publish_changes(now, name);
+        self.tell_ahead(now, name);
+    }
+
+    fn publish_changes(&mut self, now: Now, name: &Arc<str>) {
         let home = self.homes.get_mut(name).expect("a home publishes");
         let Some((seq, changes)) = home.publisher.commit() else {
             return;

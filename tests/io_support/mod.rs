@@ -502,21 +502,21 @@ impl Client {
                 close: false,
             };
         }
-        let field = |name: &str| {
-            head.lines()
-                .find_map(|line| line.strip_prefix(name))
-                .map(|value| value.trim())
-        };
-        let len: usize = field("Content-Length:").map_or(0, |len| len.parse().unwrap());
+        Answer {
+            status,
+            body: self.body(&head),
+            close: field(&head, "Connection:") == Some("close"),
+        }
+    }
+
+    /// The body behind a head that gives its length.
+    #[track_caller]
+    pub(crate) fn body(&mut self, head: &str) -> Vec<u8> {
+        let len: usize = field(head, "Content-Length:").map_or(0, |len| len.parse().unwrap());
         while self.unread.len() < len {
             assert!(self.fill() > 0, "the connection ended within a response");
         }
-        let body = self.unread.drain(..len).collect();
-        Answer {
-            status,
-            body,
-            close: field("Connection:") == Some("close"),
-        }
+        self.unread.drain(..len).collect()
     }
 
     /// Whether the peer has ended the connection in order, with nothing behind.
@@ -530,4 +530,10 @@ impl Client {
         self.unread.extend_from_slice(&bytes[..len]);
         len
     }
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = head.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim())
 }

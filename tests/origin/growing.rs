@@ -1,5 +1,6 @@
-//! The segment under way as players are sent it: part by part, whole parts
-//! only, to the end of the segment and no further.
+//! Ranges of the segment under way as players are sent them: part by part, whole
+//! parts only, to the end of the segment and no further. Who asks for all of it
+//! gets it chunk by chunk, see `progress`.
 
 use headwater::http::request::{BodyLength, Method};
 use headwater::media::policy::{PartAddressing, Policy};
@@ -11,19 +12,19 @@ const RANGE_END: u64 = (1 << 53) - 1;
 
 /// An origin with parts of 0.4 s (two chunks), an encoder, and what it sent of
 /// the segment under way.
-struct Scene {
-    process: Process,
-    camera: Camera,
-    upload: ExchangeId,
-    name: String,
+pub(crate) struct Scene {
+    pub(crate) process: Process,
+    pub(crate) camera: Camera,
+    pub(crate) upload: ExchangeId,
+    pub(crate) name: String,
     /// Of the open segment, its parts as far as they are listed.
-    parts: Vec<Vec<u8>>,
+    pub(crate) parts: Vec<Vec<u8>>,
     /// A chunk that waits for the rest of its part.
-    half: Vec<u8>,
+    pub(crate) half: Vec<u8>,
 }
 
 impl Scene {
-    fn new(shards: u16) -> Self {
+    pub(crate) fn new(shards: u16) -> Self {
         let policy = Policy {
             part_ms: Some(400),
             ended_after_ms: 20_000,
@@ -61,7 +62,7 @@ impl Scene {
     }
 
     /// One chunk of 0.2 s.
-    fn chunk(&mut self) {
+    pub(crate) fn chunk(&mut self) {
         self.process.pass(200);
         let chunk = self.camera.chunk();
         self.process.body(self.upload, &chunk);
@@ -74,13 +75,13 @@ impl Scene {
     }
 
     /// The playlist.
-    fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         let target = format!("/live/{}/v.m3u8", self.name);
         self.process.get(&target).text()
     }
 
     /// The URL of the segment `ahead` of the newest whole one.
-    fn url(&mut self, ahead: u64) -> String {
+    pub(crate) fn url(&mut self, ahead: u64) -> String {
         let text = self.text();
         let newest = text.lines().rfind(|line| !line.starts_with('#'));
         let newest = newest.expect("a whole segment").trim_end_matches(".m4s");
@@ -89,7 +90,7 @@ impl Scene {
         format!("/live/{}/{stem}-s{}.m4s", self.name, msn + ahead)
     }
 
-    fn get(&mut self, shard: usize, url: &str, range: Option<&str>) -> ExchangeId {
+    pub(crate) fn get(&mut self, shard: usize, url: &str, range: Option<&str>) -> ExchangeId {
         let fields = Fields {
             range,
             ..Fields::default()
@@ -99,13 +100,13 @@ impl Scene {
 
     /// The status and a field of an answer that has been given.
     #[track_caller]
-    fn answered(&mut self, exchange: ExchangeId, field: &str) -> (u16, Option<String>) {
+    pub(crate) fn answered(&mut self, exchange: ExchangeId, field: &str) -> (u16, Option<String>) {
         let answer = self.process.answer(exchange).expect("answered");
         (answer.status, answer.field(field).map(str::to_owned))
     }
 }
 
-fn bursts(bursts: &[&[u8]]) -> Body {
+pub(crate) fn bursts(bursts: &[&[u8]]) -> Body {
     Body {
         bursts: bursts.iter().map(|burst| burst.to_vec()).collect(),
         ended: false,
@@ -125,10 +126,11 @@ fn s6_2_6_the_open_segment_is_sent_part_by_part_on_every_core() {
     let url = scene.url(1);
     scene.chunk();
     let first = scene.parts[0].clone();
-    let got: Vec<_> = (0..2).map(|shard| scene.get(shard, &url, None)).collect();
+    let all = Some("bytes=0-");
+    let got: Vec<_> = (0..2).map(|shard| scene.get(shard, &url, all)).collect();
     for exchange in &got {
         let answer = scene.process.answer(*exchange).expect("its head, at once");
-        assert_eq!(answer.status, 200);
+        assert_eq!(answer.status, 206);
         assert_eq!(answer.field("Content-Length"), None);
         let cache = answer.field("Cache-Control").expect("a lifetime");
         assert!(cache.contains("immutable"), "{cache}");
@@ -160,7 +162,7 @@ fn s6_2_6_the_open_segment_is_sent_part_by_part_on_every_core() {
     assert_eq!(parked(&scene.process), 0);
 }
 
-fn parked(process: &Process) -> usize {
+pub(crate) fn parked(process: &Process) -> usize {
     let shards = format!("{:?}", process.shards);
     shards.matches("Stream {").count() + shards.matches("Waiting {").count()
 }
@@ -224,7 +226,9 @@ fn ranges_of_the_open_segment_are_sent_as_far_as_they_exist() {
         ended: true,
         ..rest
     };
-    for exchange in [endless, open, suffix] {
+    let all = scene.process.streamed(suffix);
+    assert!(all.ended && all.bursts.concat() == scene.parts[2..5].concat());
+    for exchange in [endless, open] {
         let mut body = scene.process.streamed(exchange);
         if exchange != endless {
             body.bursts.remove(0);
@@ -270,20 +274,24 @@ fn the_next_segment_is_held_and_then_streamed() {
         .map(|(shard, range)| scene.get(shard, &url, range))
         .into();
     let far = scene.get(0, &far, None);
-    assert_eq!(scene.answered(far, "ETag"), (404, None));
-    // Half the part of the second segment is there after this.
+    assert_eq!(scene.answered(far, "ETag"), (425, None));
+    // A chunk of the second segment is there after this.
     for _ in 0..10 {
         for exchange in &held {
             assert!(scene.process.answer(*exchange).is_none(), "held");
         }
         scene.chunk();
     }
+    let chunk = scene.half.clone();
+    for exchange in &held[..2] {
+        assert_eq!(scene.answered(*exchange, "Content-Range"), (200, None));
+        assert_eq!(scene.process.streamed(*exchange), bursts(&[&chunk]));
+    }
+    assert!(scene.process.answer(held[2]).is_none(), "half a part");
     scene.chunk();
     let first = scene.parts[5].clone();
-    for exchange in held {
-        assert!(matches!(scene.answered(exchange, "ETag").0, 200 | 206));
-        assert_eq!(scene.process.streamed(exchange), bursts(&[&first]));
-    }
+    assert_eq!(scene.answered(held[2], "ETag").0, 206);
+    assert_eq!(scene.process.streamed(held[2]), bursts(&[&first]));
 }
 
 #[test]
@@ -458,7 +466,7 @@ fn peers_that_leave_leave_nothing() {
     scene.chunk();
     assert_eq!(scene.process.streamed(gone[0]), bursts(&[]));
     assert_eq!(parked(&scene.process), 1);
-    assert_eq!(scene.process.streamed(stays).bursts.len(), 2);
+    assert_eq!(scene.process.streamed(stays).bursts.len(), 3);
 }
 
 #[test]

@@ -17,5 +17,6 @@ mod mirrors;
 mod mpd;
 mod openapi;
 mod players;
+mod progress;
 mod shell;
 mod status;

@@ -293,7 +293,12 @@ impl Camera {
     }
 
     pub(crate) fn chunk(&mut self) -> Vec<u8> {
-        let frames = (self.made..self.made + 5).map(|at| Frame {
+        self.frames(5)
+    }
+
+    /// A chunk of so many frames, 25 of them a second.
+    pub(crate) fn frames(&mut self, count: u64) -> Vec<u8> {
+        let frames = (self.made..self.made + count).map(|at| Frame {
             ticks: 3_600,
             sync: at.is_multiple_of(50),
             cts: 0,
@@ -305,7 +310,7 @@ impl Camera {
             frames: frames.collect(),
             ..Fragment::default()
         };
-        self.made += 5;
+        self.made += count;
         fragment.bytes(self.spec.id)
     }
 

@@ -13,6 +13,7 @@ mod segmenter;
 use std::sync::Arc;
 
 use crate::limits;
+use crate::media::ahead::Ahead;
 use crate::media::channel::{Change, Targets, TrackIndex};
 use crate::media::clock::{Arrival, Clock, Era, Grid, produced_wall};
 use crate::media::cmaf::{Kind, TrackChunk};
@@ -174,6 +175,18 @@ impl Timeline {
         self.last_accepted
     }
 
+    /// Media of the segment under way that no part lists yet.
+    pub(crate) fn ahead(&self, track: TrackIndex) -> Option<Ahead> {
+        self.segmenter.ahead(track)
+    }
+
+    /// An upload of this session broke off.
+    pub(crate) fn tear(&mut self, session: Session, out: &mut Output) {
+        if session == self.source {
+            self.segmenter.tear(out);
+        }
+    }
+
     /// Takes in one chunk. `published_end` is the end of all tracks' media.
     pub(crate) fn chunk(
         &mut self,
@@ -237,6 +250,7 @@ impl Timeline {
             self.segmenter.gap(clock, &self.header, (end, start), out);
         }
         self.segmenter.end_gap(out);
+        self.segmenter.mend();
         self.accept(now, clock, era, (sent, start), &incoming);
         let placed = Placed {
             start,
@@ -253,6 +267,9 @@ impl Timeline {
     pub(crate) fn end_segment(&mut self, out: &mut Output) {
         // What is open since a gap is not what the upload brought.
         let own = self.filled_from.is_none();
+        if own {
+            self.segmenter.mend();
+        }
         if own && (!self.one_segment || self.follows_uploads()) {
             self.segmenter.close(out);
         }

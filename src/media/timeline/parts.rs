@@ -192,6 +192,11 @@ impl PartBuilder {
         (self.ticks > 0).then_some(self.start)
     }
 
+    /// The chunks of the part under way.
+    pub(super) fn body(&self) -> &Rope {
+        &self.body
+    }
+
     /// Media of the part under way.
     pub(super) fn ticks(&self) -> u64 {
         self.ticks

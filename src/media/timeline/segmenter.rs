@@ -1,6 +1,7 @@
 //! Parts to segments: where a segment ends, its number and its date.
 
 mod gaps;
+mod growing;
 
 use std::collections::VecDeque;
 use std::iter;
@@ -50,6 +51,9 @@ pub(super) struct Segmenter {
     foreseen: bool,
     /// Such a foresight was wrong once; ends are waited for since.
     misled: bool,
+    /// The upload that brought the open segment broke off, and nothing has
+    /// followed on it since.
+    torn: bool,
 }
 
 impl Segmenter {
@@ -73,6 +77,7 @@ impl Segmenter {
             regular: false,
             foreseen: false,
             misled: false,
+            torn: false,
         }
     }
 
@@ -152,6 +157,7 @@ impl Segmenter {
 
     /// Ends the open segment with all media it has.
     pub(super) fn close(&mut self, out: &mut Output) {
+        self.give_up(out);
         out.parts += self.list_all();
         self.close_listed(None, out);
     }

@@ -1,8 +1,11 @@
 //! GETs of segments, above all of the one under way: a growing object.
 //!
-//! Its parts go out as they come to exist, each whole and never a byte of an
-//! unfinished one, and the response ends with the segment. What breaks off, because
-//! the channel goes away, is aborted, so that no cache keeps half a segment.
+//! Who asks for the segment gets its chunks as they come, what there is at once
+//! and then a flush for each chunk. Who asks for a range of it gets whole parts:
+//! players of HLS measure their path by how fast a part comes
+//! (RFC 8216bis section 6.2.6). Never a byte of an unfinished chunk goes out, and
+//! the response ends with the segment. What breaks off, because its upload did
+//! or the channel goes away, is aborted, so that no cache keeps half a segment.
 //!
 //! A response under way is a slot in a list; its data is shared by all who get
 //! the same bytes. So is a request that waits for its first byte: one for the
@@ -10,18 +13,19 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 
-use crate::hls::cache::{Outcome, Resource};
+use crate::hls::cache::Resource;
 use crate::http::conditional;
 use crate::http::range::Span;
 use crate::http::reply::{Reply, ReplyBuilder};
 use crate::http::route::ObjectName;
+use crate::media::ahead::Ahead;
 use crate::media::channel::{Channel, TrackIndex};
 use crate::media::rope::Rope;
-use crate::media::window::{Segment, Window};
+use crate::media::window::Window;
 use crate::shard::ExchangeId;
 use crate::shard::desk::Desk;
+use crate::shard::reader::stand::{Open, Stand, stand};
 use crate::shard::reader::{
     Answered, Ask, PART_HOLD_MS, Reader, content_type, lifetime, object_etag, refusal,
 };
@@ -37,10 +41,12 @@ pub(super) struct Growing {
     /// In order of their deadlines.
     waiting: VecDeque<Waiting>,
     streams: Vec<Stream>,
+    /// Chunks of the segment under way that no part lists yet.
+    ahead: Option<Ahead>,
     /// How the newest stream began: those who waited for the same begin alike.
     beginning: Option<Beginning>,
-    /// Version of the window that was last looked at, and whether it had ended.
-    seen: (u64, bool),
+    /// What was last looked at of the window, and whether it had ended.
+    seen: (u64, u64, bool),
 }
 
 /// A request that waits for its first byte.
@@ -50,8 +56,17 @@ struct Waiting {
     /// When it is refused.
     deadline: Mono,
     msn: u64,
-    span: Option<Span>,
+    what: Wanted,
     head: bool,
+}
+
+/// What of a segment is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it, or a range.
+    Bytes(Option<Span>),
+    /// The part at this place.
+    Part(u64),
 }
 
 /// A response under way.
@@ -63,34 +78,30 @@ struct Stream {
     at: u64,
     /// Position behind the last byte to send.
     to: u64,
+    /// Only whole parts are sent.
+    in_parts: bool,
+    /// How often uploads had broken off when it began.
+    tears: u64,
 }
 
 #[derive(Debug)]
 struct Beginning {
-    /// Version of the window, second of the `Date`, segment and range.
-    of: (u64, i64, u64, Option<Span>),
+    /// Segment, position behind its last byte, second of the `Date`, and range.
+    of: (u64, u64, i64, Option<Span>),
     head: Rc<Reply>,
     data: Rc<Rope>,
-}
-
-/// How a segment stands.
-enum Stand<'a> {
-    Whole(&'a Arc<Segment>),
-    Open(&'a Arc<Segment>),
-    /// Not begun. It is the next, or so near that a player may know it from a
-    /// core that is ahead.
-    Soon,
-    /// It has left memory.
-    Gone,
-    /// It never came.
-    Missing,
-    Unknown,
 }
 
 impl Growing {
     /// Slots in use, those of peers that left included.
     pub(super) fn slots(&self) -> usize {
         self.waiting.len() + self.streams.len()
+    }
+
+    /// Whether anybody gets chunks, or will.
+    fn reads_chunks(&self) -> bool {
+        let waits = |one: &Waiting| matches!(one.what, Wanted::Bytes(span) if !in_parts(span));
+        self.streams.iter().any(|stream| !stream.in_parts) || self.waiting.iter().any(waits)
     }
 
     /// Frees the slots of peers that left.
@@ -116,33 +127,58 @@ impl Growing {
         }
     }
 
+    /// Lets go of chunks that are listed by now.
+    fn trim(&mut self, window: &Window) {
+        let Some(ahead) = &mut self.ahead else { return };
+        let listed = match window.open().filter(|open| open.msn == ahead.msn) {
+            Some(open) => open.bytes(),
+            None if window.segment(ahead.msn).is_some() => u64::MAX,
+            None => 0,
+        };
+        if listed > ahead.at {
+            *ahead = ahead.from(listed);
+        }
+    }
+
     /// Sends what is new to the responses under way.
     fn advance(&mut self, desk: &mut Desk, channel: &Channel, window: &Window) {
-        let ended = channel.state().is_over();
-        let mut shared: Option<((u64, u64, u64), Rc<Rope>)> = None;
-        self.streams.retain_mut(|stream| {
+        let Self { streams, ahead, .. } = self;
+        let mut known: Option<(u64, Stand<'_>)> = None;
+        let mut shared: Option<Burst> = None;
+        streams.retain_mut(|stream| {
             if !desk.parked.contains(&stream.exchange) {
                 return false;
             }
-            let (segment, over) = match stand(channel, window, stream.msn) {
-                Stand::Open(segment) => (segment, ended),
-                Stand::Whole(segment) => (segment, true),
-                _ => {
-                    desk.abort(stream.exchange);
-                    return false;
-                }
+            if known.as_ref().is_none_or(|(msn, _)| *msn != stream.msn) {
+                let stand = stand(channel, window, ahead.as_ref(), stream.msn);
+                known = Some((stream.msn, stand));
+            }
+            let (_, stand) = known.as_ref().expect("made above");
+            let there = match stand {
+                _ if stream.tears != window.tears() => None,
+                Stand::Open(open) if stream.in_parts => Some(open.listed()),
+                Stand::Open(open) => Some(open.bytes()),
+                Stand::Whole(segment) => Some(segment.bytes()),
+                _ => None,
             };
-            let to = segment.bytes().min(stream.to);
+            let Some(there) = there else {
+                desk.abort(stream.exchange);
+                return false;
+            };
+            let to = there.min(stream.to);
             if stream.at < to {
-                let of = (stream.msn, stream.at, to);
-                if shared.as_ref().is_none_or(|(known, _)| *known != of) {
-                    shared = Some((of, Rc::new(segment.body().slice(stream.at, to))));
+                let of = (stream.msn, stream.at, to, stream.in_parts);
+                if shared.as_ref().is_none_or(|burst| burst.of != of) {
+                    shared = Some(Burst::new(of, stand));
                 }
-                let (_, data) = shared.as_ref().expect("made above");
-                desk.data(stream.exchange, Rc::clone(data));
+                let burst = shared.as_ref().expect("made above");
+                for data in &burst.flushes {
+                    desk.data(stream.exchange, Rc::clone(data));
+                }
                 stream.at = to;
             }
-            let over = over || stream.at == stream.to;
+            let whole = matches!(stand, Stand::Whole(_)) || channel.state().is_over();
+            let over = whole || stream.at == stream.to;
             if over {
                 desk.end(stream.exchange);
             }
@@ -151,7 +187,68 @@ impl Growing {
     }
 }
 
+/// What is new to all streams that are equally far.
+struct Burst {
+    /// Segment, the bytes of it, and whether they are parts.
+    of: (u64, u64, u64, bool),
+    flushes: Vec<Rc<Rope>>,
+}
+
+impl Burst {
+    /// A flush for each chunk; one alone where parts are sent.
+    fn new(of: (u64, u64, u64, bool), stand: &Stand<'_>) -> Self {
+        let (_, from, to, in_parts) = of;
+        let data = match stand {
+            Stand::Open(open) => open.slice(from, to),
+            Stand::Whole(segment) => segment.body().slice(from, to),
+            _ => unreachable!("only what grows or is whole is sent"),
+        };
+        let flushes = if in_parts {
+            vec![Rc::new(data)]
+        } else {
+            let chunks = data.pieces().iter().cloned();
+            chunks.map(|chunk| Rc::new(chunk.into())).collect()
+        };
+        Self { of, flushes }
+    }
+}
+
 impl Reader {
+    /// Whether anybody reads a segment chunk by chunk, or waits to.
+    pub(in crate::shard) fn reads_chunks(&self) -> bool {
+        self.tracks.iter().any(|track| track.growing.reads_chunks())
+    }
+
+    /// Position behind the last byte that is known here of the segment that
+    /// `ahead` is of, as far as chunks were told of ahead of their parts.
+    pub(in crate::shard) fn ahead_end(&self, ahead: &Ahead) -> u64 {
+        let track = self.tracks.get(usize::from(ahead.track.0));
+        let known = track.and_then(|track| track.growing.ahead.as_ref());
+        known
+            .filter(|known| known.msn == ahead.msn)
+            .map_or(0, Ahead::end)
+    }
+
+    /// Chunks of a segment under way have come.
+    pub(in crate::shard) fn ahead(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        ahead: &Ahead,
+    ) {
+        // A mirror may not have heard of the track.
+        if usize::from(ahead.track.0) >= channel.tracks().len() {
+            return;
+        }
+        let growing = &mut self.track(ahead.track).growing;
+        match &mut growing.ahead {
+            Some(known) => known.join(ahead),
+            unknown => *unknown = Some(ahead.clone()),
+        }
+        self.go_on(desk, now, channel, ahead.track);
+    }
+
     /// A segment: answered, streamed or held.
     pub(super) fn segment(
         &mut self,
@@ -162,22 +259,37 @@ impl Reader {
         ask: &Ask<'_>,
     ) -> Answered {
         let window = &channel.track_at(index).window;
-        if matches!(stand(channel, window, msn), Stand::Unknown) {
+        let ahead = self.track(index).growing.ahead.as_ref();
+        if matches!(stand(channel, window, ahead, msn), Stand::Unknown) {
             return Answered::Unknown;
         }
         let span = Span::parse(ask.range, ask.if_range, &etag(channel, msn));
-        let waits = !self.try_segment(desk, now, channel, (index, msn), (span, ask));
-        if waits && self.has_room(desk, (channel, index), now, ask) {
+        if !self.try_segment(desk, now, channel, (index, msn), (span, ask)) {
+            let what = (index, msn, Wanted::Bytes(span));
+            self.hold(desk, now, channel, what, ask);
+        }
+        Answered::Yes
+    }
+
+    /// Holds a request for something of a segment that has not begun.
+    pub(super) fn hold(
+        &mut self,
+        desk: &mut Desk,
+        now: Now,
+        channel: &Channel,
+        (index, msn, what): (TrackIndex, u64, Wanted),
+        ask: &Ask<'_>,
+    ) {
+        if self.has_room(desk, (channel, index), now, ask) {
             self.track(index).growing.waiting.push_back(Waiting {
                 exchange: ask.exchange,
                 deadline: now.mono.plus_ms(PART_HOLD_MS),
                 msn,
-                span,
+                what,
                 head: ask.head,
             });
             desk.parked.insert(ask.exchange);
         }
-        Answered::Yes
     }
 
     /// Goes on with the segments of a track whose window has moved.
@@ -190,11 +302,20 @@ impl Reader {
     ) {
         let window = &channel.track_at(index).window;
         let growing = &mut self.track(index).growing;
-        let seen = (window.version(), channel.state().is_over());
-        if std::mem::replace(&mut growing.seen, seen) == seen || growing.slots() == 0 {
+        let seen = (window.version(), window.tears(), channel.state().is_over());
+        if std::mem::replace(&mut growing.seen, seen) != seen {
+            growing.trim(window);
+            self.go_on(desk, now, channel, index);
+        }
+    }
+
+    /// Sends what is new, and answers those for whom it is the first.
+    fn go_on(&mut self, desk: &mut Desk, now: Now, channel: &Channel, index: TrackIndex) {
+        let growing = &mut self.track(index).growing;
+        if growing.slots() == 0 {
             return;
         }
-        growing.advance(desk, channel, window);
+        growing.advance(desk, channel, &channel.track_at(index).window);
         let mut waiting = std::mem::take(&mut growing.waiting);
         waiting.retain(|one| {
             if !desk.parked.remove(&one.exchange) {
@@ -208,14 +329,20 @@ impl Reader {
                 range: None,
                 if_range: None,
             };
-            let of = (index, one.msn);
-            let waits = !self.try_segment(desk, now, channel, of, (one.span, &ask));
-            if waits {
-                desk.parked.insert(one.exchange);
-            } else {
+            let answered = match one.what {
+                Wanted::Bytes(span) => {
+                    self.try_segment(desk, now, channel, (index, one.msn), (span, &ask))
+                }
+                Wanted::Part(part) => {
+                    self.try_segment_part(desk, now, channel, (index, one.msn, part), &ask)
+                }
+            };
+            if answered {
                 desk.counters.released += 1;
+            } else {
+                desk.parked.insert(one.exchange);
             }
-            waits
+            !answered
         });
         self.track(index).growing.waiting = waiting;
     }
@@ -231,10 +358,11 @@ impl Reader {
         (span, ask): (Option<Span>, &Ask<'_>),
     ) -> bool {
         let window = &channel.track_at(index).window;
-        let (status, message, outcome) = match stand(channel, window, msn) {
+        let ahead = self.track(index).growing.ahead.as_ref();
+        let (status, message, outcome) = match stand(channel, window, ahead, msn) {
             Stand::Soon => return false,
-            Stand::Open(segment) => {
-                return self.begin(desk, now, channel, (index, segment), (span, ask));
+            Stand::Open(open) => {
+                return self.begin(desk, now, channel, (index, &open), (span, ask));
             }
             Stand::Whole(segment) => {
                 let generation = &*channel.generation;
@@ -243,9 +371,7 @@ impl Reader {
                 self.serve(desk, now, channel, what, (segment.body(), span), ask);
                 return true;
             }
-            Stand::Gone => (410, "it has left the window", Outcome::Gone),
-            Stand::Missing => (404, "it never came", Outcome::Missing),
-            Stand::Unknown => (404, "nothing announces it", Outcome::Unknown),
+            other => other.refusal(),
         };
         let reply = refusal(channel, index, status, (message, outcome), now.wall);
         desk.respond(ask.exchange, Rc::new(reply));
@@ -259,11 +385,11 @@ impl Reader {
         desk: &mut Desk,
         now: Now,
         channel: &Channel,
-        (index, segment): (TrackIndex, &Arc<Segment>),
+        (index, open): (TrackIndex, &Open<'_>),
         (span, ask): (Option<Span>, &Ask<'_>),
     ) -> bool {
         let window = &channel.track_at(index).window;
-        let etag = etag(channel, segment.msn);
+        let etag = etag(channel, open.msn);
         if let Some(list) = ask.if_none_match
             && conditional::none_match(list, &etag)
         {
@@ -272,7 +398,12 @@ impl Reader {
             desk.respond(ask.exchange, Rc::new(reply));
             return true;
         }
-        let end = segment.bytes();
+        let in_parts = in_parts(span);
+        let end = if in_parts {
+            open.listed()
+        } else {
+            open.bytes()
+        };
         let (mut from, mut to) = (0, u64::MAX);
         // How far it is from an end that is not known can't be said: such a
         // range is as good as none (RFC 9110 section 14.2).
@@ -288,7 +419,7 @@ impl Reader {
             }
             // HEAD asks how much there is (RFC 8673 section 2.1).
             if to <= end || ask.head {
-                let body = segment.body().slice(from, to);
+                let body = open.slice(from, to.min(end));
                 let part =
                     ReplyBuilder::partial_of_growing(body, content_type(channel, index), from);
                 let cache = lifetime(channel, Resource::Segment);
@@ -300,7 +431,7 @@ impl Reader {
         if !self.has_room(desk, (channel, index), now, ask) {
             return true;
         }
-        let (head, data) = self.beginning(now, channel, (index, segment), span, from);
+        let (head, data) = self.beginning(now, channel, (index, open), span, (from, end));
         desk.respond(ask.exchange, head);
         if !ask.head {
             desk.parked.insert(ask.exchange);
@@ -309,25 +440,26 @@ impl Reader {
             }
             self.track(index).growing.streams.push(Stream {
                 exchange: ask.exchange,
-                msn: segment.msn,
+                msn: open.msn,
                 at: end,
                 to,
+                in_parts,
+                tears: window.tears(),
             });
         }
         true
     }
 
-    /// Head and first bytes of a stream that begins at `from`.
+    /// Head and first bytes, `from..end`, of a stream.
     fn beginning(
         &mut self,
         now: Now,
         channel: &Channel,
-        (index, segment): (TrackIndex, &Arc<Segment>),
+        (index, open): (TrackIndex, &Open<'_>),
         span: Option<Span>,
-        from: u64,
+        (from, end): (u64, u64),
     ) -> (Rc<Reply>, Rc<Rope>) {
-        let version = channel.track_at(index).window.version();
-        let of = (version, now.wall.seconds(), segment.msn, span);
+        let of = (open.msn, end, now.wall.seconds(), span);
         let kept = &mut self.track(index).growing.beginning;
         if kept.as_ref().is_none_or(|kept| kept.of != of) {
             let builder = match span {
@@ -341,13 +473,13 @@ impl Reader {
                     .field("Accept-Ranges", "bytes"),
             };
             let head = builder
-                .field("ETag", &etag(channel, segment.msn))
+                .field("ETag", &etag(channel, open.msn))
                 .cache(lifetime(channel, Resource::Segment))
                 .finish(now.wall);
             *kept = Some(Beginning {
                 of,
                 head: Rc::new(head),
-                data: Rc::new(segment.body().slice(from, u64::MAX)),
+                data: Rc::new(open.slice(from, end)),
             });
         }
         let kept = kept.as_ref().expect("made above");
@@ -355,24 +487,9 @@ impl Reader {
     }
 }
 
-fn stand<'a>(channel: &Channel, window: &'a Window, msn: u64) -> Stand<'a> {
-    let open = window.open().filter(|open| open.msn == msn);
-    match (window.segment(msn), open) {
-        (Some(segment), _) | (_, Some(segment)) if segment.gap => Stand::Missing,
-        (Some(segment), _) => Stand::Whole(segment),
-        (_, Some(segment)) => Stand::Open(segment),
-        _ if window.first_msn().is_some_and(|first| msn < first) => Stand::Gone,
-        _ if is_near(window, msn) && !channel.state().is_over() => Stand::Soon,
-        _ => Stand::Unknown,
-    }
-}
-
-/// Whether a segment is the one under way or the next: it will begin soon, and
-/// a player may know it from a core that is ahead.
-fn is_near(window: &Window, msn: u64) -> bool {
-    window
-        .last_whole()
-        .is_some_and(|whole| (whole.msn + 1..=whole.msn + 2).contains(&msn))
+/// Whether whole parts are sent to who asks for this range.
+fn in_parts(span: Option<Span>) -> bool {
+    matches!(span, Some(Span::From { .. }))
 }
 
 /// How far ahead of the open segment's end a range may begin, in bytes: a core

@@ -75,7 +75,7 @@ describe('low-latency DASH', { concurrency: 1 }, () => {
   /** Plays in all players, and judges each. */
   async function plays(t, channel, wanted_s) {
     const target = await target_s(origin, channel);
-    if (wanted_s) assert.equal(target, wanted_s, 'the target of latency');
+    if (wanted_s) assert.ok(Math.abs(target - wanted_s) < 0.1, `the target of latency is ${target} s`);
     const pages = await open(channel);
     t.after(() => Promise.all(pages.map(([, page]) => page.context().close())));
     await sleep(SECONDS * 1000);

@@ -9,6 +9,8 @@ use crate::prng::{FNV_START, fnv};
 /// A chunk that went out whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
+    /// When, in ns.
+    pub at: u64,
     /// Samples in it.
     pub count: u64,
     /// Its tfdt.
@@ -100,13 +102,12 @@ impl Ledger {
         self.sessions[channel][track].last()
     }
 
-    /// Records a chunk.
+    /// Records a chunk that went out at `at`.
     pub fn sent(
         &mut self,
-        channel: usize,
-        track: usize,
-        first: u64,
-        count: u64,
+        at: u64,
+        (channel, track): (usize, usize),
+        (first, count): (u64, u64),
         decode_time: u64,
         bytes: Option<&[u8]>,
     ) {
@@ -117,6 +118,7 @@ impl Ledger {
         session.chunks.insert(
             first,
             Sent {
+                at,
                 count,
                 decode_time,
                 bytes,

@@ -530,6 +530,7 @@ impl World {
                 {
                     let verdict = self.checks.broken(&exchange, &streamed.0, &streamed.1);
                     self.judge(verdict);
+                    self.judge_break(&exchange);
                 }
                 self.origin.conns.remove(&conn);
                 self.hang_up(conn, Item::Reset);
@@ -604,8 +605,14 @@ impl World {
         };
         match data {
             Some(data) => {
-                let (_, body) = &mut **exchange.streamed.as_mut().expect("seen above");
-                body.extend(data.to_vec());
+                let (reply, body) = &mut **exchange.streamed.as_mut().expect("seen above");
+                let (data, first) = (data.to_vec(), body.is_empty());
+                body.extend(&data);
+                // Ranges get whole parts, which the other checks see.
+                if reply.status == 200 {
+                    let (opened, line) = (exchange.opened, exchange.line.clone());
+                    self.judge_growth((opened, &line), &data, first);
+                }
             }
             None => {
                 let (reply, body) = *exchange.streamed.take().expect("seen above");

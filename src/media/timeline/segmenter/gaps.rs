@@ -23,6 +23,7 @@ impl Segmenter {
         (from, to): (i64, i64),
         out: &mut Output,
     ) {
+        self.give_up(out);
         out.parts += self.list_all();
         let mut at = from;
         while at < to {

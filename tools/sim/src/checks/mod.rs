@@ -5,6 +5,7 @@ pub mod bytes;
 pub mod date_ranges;
 pub mod delta;
 pub mod edges;
+pub mod growing;
 pub mod immutable;
 pub mod mirror;
 pub mod parked;

@@ -330,11 +330,11 @@ impl Fetched {
                 "media is off its grid by more than half a segment",
                 saw,
             );
-            on.should(
+            on.must(
                 D14,
                 CLAUSE,
-                longer <= half / 5,
-                "a segment is a tenth longer or shorter than its grid",
+                longer <= half,
+                "a segment lasts half as long again as its grid, or half as long",
                 saw,
             );
         }
@@ -348,7 +348,9 @@ impl Fetched {
             );
         }
         self.goes_on(on, of, run, (decode, long));
-        chunks(on, template, &media, track.timescale, saw);
+        let first_end = scale(shown + i128::from(first.duration_ticks));
+        let first_end_us = template.us(first_end - i128::from(template.offset));
+        promised(on, template, run, first_end_us, saw);
         self.bytes += bytes.len() as u64;
         self.us += u64::try_from(long * 1_000_000 / u64::from(track.timescale).max(1)).unwrap_or(0);
         self.whole.insert(decode, bytes.to_vec());
@@ -409,34 +411,28 @@ impl Fetched {
     }
 }
 
-/// The chunk that has to be there when its segment is promised.
-fn chunks(
+/// D13: what has to be there when a segment is promised is its first chunk. A
+/// request that comes then is held for as long as that is still to come.
+fn promised(
     on: &mut Scope<'_>,
     template: &Template,
-    media: &Media,
-    timescale: u32,
-    saw: impl Fn() -> String,
+    run: &Run,
+    first_end_us: i64,
+    saw: impl FnOnce() -> String,
 ) {
     if template.is_complete || template.early_us == 0 {
         return;
     }
-    let total: u64 = media
-        .fragments
-        .iter()
-        .map(|found| found.duration_ticks)
-        .sum();
-    let us = |ticks: u64| ticks.saturating_mul(1_000_000) / u64::from(timescale).max(1);
-    let left_us = us(total).saturating_sub(template.early_us);
-    let first_us = media
-        .fragments
-        .first()
-        .map_or(0, |found| us(found.duration_ticks));
+    let due_us = template
+        .in_period_us(run.end())
+        .saturating_sub(template.early());
+    let held_us = first_end_us.saturating_sub(due_us);
     on.should(
         D13,
         dash!("5.3.9.5.3"),
-        first_us <= left_us + left_us / 10 + 50_000,
-        "the first chunk is longer than what availabilityTimeOffset leaves for it",
-        || format!("{}; chunk of {first_us} us, {left_us} us are left", saw()),
+        held_us <= limits::JITTER_US as i64,
+        "the first chunk ends long after its segment is promised",
+        || format!("{}; {held_us} us after", saw()),
     );
 }
 

@@ -95,9 +95,10 @@ impl Encoder {
             if end > run.next {
                 let (count, time) = (end - run.next, run.decode_time(run.next));
                 let whole = (!muxed).then_some(bytes.as_slice());
+                let of = (self.channel, run.index);
                 world
                     .ledger
-                    .sent(self.channel, run.index, run.next, count, time, whole);
+                    .sent(world.now, of, (run.next, count), time, whole);
                 run.next = end;
             }
         }
