@@ -21,18 +21,20 @@ EXIT STATUS
 EXAMPLES
   headwater-check http://127.0.0.1:8080/live/test/index.m3u8
   headwater-check --seconds 30 --only C12,C19 https://example.com/live/video.m3u8
+  headwater-check http://127.0.0.1:8080/live/test/manifest.mpd
   headwater-check --json URL | jq '.findings[] | select(.level == \"FAIL\")'
 
-FAIL is a requirement of the HLS draft (rfc8216bis) that is broken, WARN a
+C1 to C45 are about playlists, D1 to D23 about MPDs. FAIL is a requirement of the
+HLS draft (rfc8216bis) or of DASH (ISO/IEC 23009-1) that is broken, WARN a
 recommendation, a rule of Apple's or what players are known to need. Rules about
-time allow half a second for clocks, networks and schedulers. C41 to C45 need a
-hand on the encoder or the process and cannot be judged from outside.";
+time allow half a second for clocks, networks and schedulers. C41 to C45, D22 and
+D23 need a hand on the encoder or the process and cannot be judged from outside.";
 
-/// Checks a low-latency HLS origin from the outside, clause by clause.
+/// Checks a low-latency HLS or DASH origin from the outside, clause by clause.
 #[derive(Debug, Parser)]
 #[command(name = "headwater-check", version, after_help = AFTER)]
 struct Args {
-    /// A multivariant or a media playlist, http or https.
+    /// A multivariant playlist, a media playlist or an MPD, http or https.
     #[arg(required_unless_present = "list")]
     url: Option<String>,
     /// How long to watch. Rules about removal need a few windows.
@@ -41,7 +43,7 @@ struct Args {
     /// The report as JSON on standard output.
     #[arg(long)]
     json: bool,
-    /// Judge these only, such as C12,C19.
+    /// Judge these only, such as C12,C19 or D10.
     #[arg(long, value_delimiter = ',', value_parser = rule)]
     only: Vec<Rule>,
     /// List the assertions and end.
@@ -50,7 +52,7 @@ struct Args {
 }
 
 fn rule(text: &str) -> Result<Rule, String> {
-    Rule::parse(text).ok_or_else(|| "no assertion: they are C1 to C45".to_owned())
+    Rule::parse(text).ok_or_else(|| "no assertion: they are C1 to C45 and D1 to D23".to_owned())
 }
 
 /// Runs what the command line asks for.
@@ -74,8 +76,16 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let findings = outcome.verdicts.findings(|rule| run.wants(rule));
-    let report = Report::new(&url, args.seconds, outcome.renditions, findings);
+    let findings = outcome
+        .verdicts
+        .findings(|rule| rule.sheet() == outcome.sheet && run.wants(rule));
+    let report = Report::new(
+        &url,
+        args.seconds,
+        outcome.sheet,
+        outcome.renditions,
+        findings,
+    );
     let code = if report.fails > 0 {
         ExitCode::from(1)
     } else {
@@ -116,8 +126,10 @@ impl Line {
             renditions,
             versions,
             left_s,
+            sheet,
         } = progress;
-        let text = format!("{renditions} media playlists, {versions} versions, {left_s} s to go");
+        let what = sheet.noun();
+        let text = format!("{renditions} {what}, {versions} versions, {left_s} s to go");
         if std::io::stderr().is_terminal() {
             eprint!("\r\x1b[K{text}");
             return;
@@ -141,13 +153,14 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::{C12, C19};
     use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
         let args = Args::try_parse_from(["headwater-check", "--only", "C12,19", "http://h/"]);
-        assert_eq!(args.expect("good arguments").only, [Rule(12), Rule(19)]);
+        assert_eq!(args.expect("good arguments").only, [C12, C19]);
         for bad in [
             &["headwater-check"][..],
             &["headwater-check", "--only", "C46", "http://h/"],

@@ -1,4 +1,5 @@
-//! `headwater-check`: does a low-latency HLS origin keep the standard?
+//! `headwater-check`: does a low-latency origin keep the standards of HLS
+//! and DASH?
 //!
 //! It looks at an origin from the outside alone, with the eyes of a player and
 //! of a cache, and shares no code with any origin. [`probe`] asks and watches,
@@ -14,6 +15,7 @@ pub mod decimal;
 pub mod fmp4;
 pub mod judge;
 pub mod limits;
+pub mod mpd;
 pub mod playlist;
 pub mod probe;
 pub mod report;

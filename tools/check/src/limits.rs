@@ -1,6 +1,6 @@
 //! What a hostile origin can make grow, and how far.
 
-/// Bytes of a playlist. A day of 2 s segments with dates is about 6 MiB.
+/// Bytes of a playlist or an MPD. A day of 2 s segments with dates is about 6 MiB.
 pub const PLAYLIST_BYTES_MAX: usize = 16 << 20;
 /// Segments, and parts, of one playlist: a day of segments of a second. So many
 /// of the longest durations that are read add up within 64 bits.
@@ -41,6 +41,15 @@ pub const BOX_DEPTH_MAX: usize = 8;
 pub const BOXES_MAX: usize = 100_000;
 /// Samples of one run; more is no segment of live media.
 pub const RUN_SAMPLES_MAX: u32 = 1 << 20;
+/// Elements, texts and comments of one MPD: a day of 2 s segments in four tracks
+/// is a third of it.
+pub const MPD_NODES_MAX: u32 = 1 << 20;
+/// Depth of elements within elements.
+pub const MPD_DEPTH_MAX: usize = 32;
+/// Versions of an MPD that are kept for patches.
+pub const MPD_VERSIONS_MAX: usize = 64;
+/// Representations that are watched; each has a few threads.
+pub const REPRESENTATIONS_MAX: usize = 24;
 
 /// What clocks, networks and schedulers may add to any moment, in microseconds.
 /// Every rule about time allows it on top of what the clause says.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::rule::{RULES, Reach};
+use crate::rule::{self, Reach, Sheet};
 use crate::verdict::{Finding, Level};
 
 /// Everything a run found.
@@ -14,7 +14,11 @@ pub struct Report {
     pub address: String,
     /// Seconds of watching.
     pub seconds: u64,
-    /// Addresses of the media playlists that were followed.
+    /// What is counted in `renditions`.
+    #[serde(skip)]
+    pub sheet: Sheet,
+    /// Addresses of the media playlists, or names of the Representations, that
+    /// were followed.
     pub renditions: Vec<String>,
     /// Findings of level FAIL.
     pub fails: usize,
@@ -29,6 +33,7 @@ impl Report {
     pub fn new(
         address: &str,
         seconds: u64,
+        sheet: Sheet,
         renditions: Vec<String>,
         findings: Vec<Finding>,
     ) -> Self {
@@ -42,6 +47,7 @@ impl Report {
         Self {
             address: address.to_owned(),
             seconds,
+            sheet,
             renditions,
             fails,
             warns,
@@ -105,8 +111,9 @@ impl Report {
             of.len()
         };
         line(format_args!(
-            "\n{} media playlists over {} s: {} FAIL, {} WARN, {} assertions passed, {} not made",
+            "\n{} {} over {} s: {} FAIL, {} WARN, {} assertions passed, {} not made",
             self.renditions.len(),
+            self.sheet.noun(),
             self.seconds,
             self.fails,
             self.warns,
@@ -120,7 +127,7 @@ impl Report {
 /// The table of assertions.
 pub fn list() -> String {
     let mut out = String::new();
-    for about in RULES {
+    for about in rule::all() {
         let reach = match about.reach {
             Reach::Text => "text",
             Reach::Asked => "asked",
@@ -136,7 +143,7 @@ pub fn list() -> String {
         .expect("a string takes everything");
     }
     out.push_str(
-        "\ntext: from a playlist alone. asked: by requests made for it. watched: over time.\n\
+        "\ntext: from a playlist or an MPD alone. asked: by requests made for it. watched: over time.\n\
          inside: not from outside, it needs a hand on the encoder or the process; C44 is\n\
          judged as far as lists show date ranges.\n\
          Not looked at: a hundred parked streams on one HTTP/2 connection (C37).\n",
@@ -169,6 +176,7 @@ mod tests {
         let report = Report::new(
             "http://h/",
             5,
+            Sheet::Hls,
             vec!["http://h/v1.m3u8".to_owned()],
             findings,
         );
@@ -181,9 +189,12 @@ mod tests {
         assert!(
             report.json().contains("\"level\": \"FAIL\"") && report.json().contains("\"fails\": 1")
         );
-        assert_eq!(
-            list().lines().filter(|line| line.starts_with('C')).count(),
-            45
-        );
+        let count = |letter| {
+            list()
+                .lines()
+                .filter(|line| line.starts_with(letter))
+                .count()
+        };
+        assert_eq!((count('C'), count('D')), (45, 23));
     }
 }

@@ -1,8 +1,20 @@
 //! What is asserted, by number.
 
-/// One assertion, C1 to C45.
+/// What an assertion is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rule(pub u8);
+pub enum Sheet {
+    /// Playlists: C1 and on.
+    Hls,
+    /// MPDs: D1 and on.
+    Dash,
+}
+
+/// One assertion, `C1` to `C45` or `D1` to `D23`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule {
+    sheet: Sheet,
+    number: u8,
+}
 
 /// When an assertion can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +43,21 @@ pub struct About {
 }
 
 macro_rules! rules {
-    ($($name:ident $number:literal $reach:ident $clause:literal $title:literal)*) => {
-        $(#[doc = $title] pub const $name: Rule = Rule($number);)*
-        /// Every assertion, in order.
-        pub const RULES: &[About] = &[$(About {
+    ($list:ident $sheet:ident $($name:ident $number:literal $reach:ident $clause:literal $title:literal)*) => {
+        $(#[doc = $title] pub const $name: Rule = Rule { sheet: Sheet::$sheet, number: $number };)*
+        const $list: &[About] = &[$(About {
             rule: $name, reach: Reach::$reach, clause: $clause, title: $title,
         }),*];
     };
 }
 
+/// Every assertion, in order.
+pub fn all() -> impl Iterator<Item = &'static About> {
+    HLS.iter().chain(DASH)
+}
+
 rules! {
+    HLS Hls
     C1 1 Asked "rfc8216bis 4, 4.1; Apple 10.1" "playlists are typed, UTF-8, the same text with gzip and without"
     C2 2 Text "rfc8216bis 4.4.3.7, 4.4.3.8, B.1; Apple 14.3" "parts come with PART-INF, blocking reload and hold-backs large enough"
     C3 3 Text "rfc8216bis 6.2.4" "server control and target duration are equal in all media playlists"
@@ -88,25 +105,82 @@ rules! {
     C45 45 Inside "practice" "requests of clients that left cost nothing"
 }
 
+rules! {
+    DASH Dash
+    D1 1 Asked "ISO/IEC 23009-1 5.2, 5.3, C" "the MPD is typed, well-formed and as its schema demands"
+    D2 2 Text "ISO/IEC 23009-1 5.3.1.2, 8.4" "a live MPD has its profiles, times and update period"
+    D3 3 Text "ISO/IEC 23009-1 5.3.9.5.3, 5.12, K.4; DASH-IF low-latency live" "low latency is described in full"
+    D4 4 Text "ISO/IEC 23009-1 5.3.2, 5.3.3, 5.3.5, 5.3.7" "Periods, sets and Representations are identified and described"
+    D5 5 Text "ISO/IEC 23009-1 5.3.9.6" "a timeline goes on without overlap"
+    D6 6 Asked "ISO/IEC 23009-1 5.8.4.11, 5.8.5.7" "the clock can be asked and is right"
+    D7 7 Watched "ISO/IEC 23009-1 5.3.1.2, 5.4; RFC 9110 13.1.2" "publishTime and ETag move with the content and only then"
+    D8 8 Watched "ISO/IEC 23009-1 5.4" "an update changes nothing that was said of the past"
+    D9 9 Watched "ISO/IEC 23009-1 5.3.9.5.3, 5.4" "updates come in time and take away only what the window has left"
+    D10 10 Asked "ISO/IEC 23009-1 5.3.9.5.3, A.3" "every segment that is available is there"
+    D11 11 Asked "ISO/IEC 23009-1 5.3.9.5.3; DASH-IF IOP; RFC 8470" "a segment to come is held or told apart from one that is not"
+    D12 12 Asked "ISO/IEC 23009-1 5.3.9.5.3; RFC 9110 15.5" "what is past or was never named is not there"
+    D13 13 Watched "ISO/IEC 23009-1 5.3.9.5.3; DASH-IF low-latency live; RFC 9112 7.1" "the segment under way comes as it is made, and is what it becomes"
+    D14 14 Watched "ISO/IEC 23009-1 5.3.9.2, 5.3.9.6, 7.2.1" "media is decoded when the MPD says"
+    D15 15 Asked "ISO/IEC 23009-1 5.3.5.2, 5.3.7.2; RFC 6381" "headers and rates are as declared"
+    D16 16 Asked "ISO/IEC 23009-1 5.15; RFC 5261" "a patch makes one version into the next"
+    D17 17 Asked "ISO/IEC 23009-1 segment sequences" "the parts of a segment sequence are the segment"
+    D18 18 Watched "ISO/IEC 23009-1 5.10" "events are declared, whole and unique"
+    D19 19 Asked "ISO/IEC 23000-19" "the playlist beside it names the same bytes"
+    D20 20 Asked "Fetch standard; RFC 9111" "pages may read every answer, caches keep it for as long as it holds"
+    D21 21 Watched "ISO/IEC 23009-1 5.3.9.5.3, A.3" "the live edge keeps to the clock"
+    D22 22 Inside "RFC 9112 8" "an upload that dies never looks like a whole segment"
+    D23 23 Inside "ISO/IEC 23009-1 5.3.2" "a restarted encoder leads to a new Period"
+}
+
 impl Rule {
     /// What stands behind it.
     pub fn about(self) -> &'static About {
-        &RULES[usize::from(self.0) - 1]
+        &self.sheet.rules()[usize::from(self.number) - 1]
     }
 
-    /// From `C12` or `12`.
+    /// Whether it is about playlists or MPDs.
+    pub fn sheet(self) -> Sheet {
+        self.sheet
+    }
+
+    /// From `C12`, `D3` or `12`; without a letter it is about playlists.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.trim().trim_start_matches(['C', 'c']);
+        let text = text.trim();
+        let (sheet, digits) = match text.as_bytes().first()? {
+            b'D' | b'd' => (Sheet::Dash, &text[1..]),
+            b'C' | b'c' => (Sheet::Hls, &text[1..]),
+            _ => (Sheet::Hls, text),
+        };
         let number: u8 = digits.parse().ok()?;
-        (1..=RULES.len())
-            .contains(&usize::from(number))
-            .then_some(Self(number))
+        let known = (1..=sheet.rules().len()).contains(&usize::from(number));
+        known.then_some(Self { sheet, number })
+    }
+}
+
+impl Sheet {
+    /// What is followed over time.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Hls => "media playlists",
+            Self::Dash => "Representations",
+        }
+    }
+
+    fn rules(self) -> &'static [About] {
+        match self {
+            Self::Hls => HLS,
+            Self::Dash => DASH,
+        }
     }
 }
 
 impl std::fmt::Display for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&format!("C{}", self.0))
+        let letter = match self.sheet {
+            Sheet::Hls => 'C',
+            Sheet::Dash => 'D',
+        };
+        f.pad(&format!("{letter}{}", self.number))
     }
 }
 
@@ -116,13 +190,16 @@ mod tests {
 
     #[test]
     fn rules_are_numbered_in_order() {
-        assert_eq!(RULES.len(), 45);
-        for (number, about) in (1..).zip(RULES) {
-            assert_eq!(about.rule, Rule(number));
-            assert_eq!(about.rule.about().title, about.title);
-            assert_eq!(Rule::parse(&about.rule.to_string()), Some(about.rule));
+        assert_eq!((HLS.len(), DASH.len()), (45, 23));
+        for sheet in [Sheet::Hls, Sheet::Dash] {
+            for (number, about) in (1..).zip(sheet.rules()) {
+                assert_eq!(about.rule, Rule { sheet, number });
+                assert_eq!(about.rule.about().title, about.title);
+                assert_eq!(Rule::parse(&about.rule.to_string()), Some(about.rule));
+            }
         }
-        for text in ["", "C", "C0", "C46", "D1", "C1000"] {
+        assert_eq!(Rule::parse("12"), Some(C12));
+        for text in ["", "C", "C0", "C46", "D0", "D24", "E1", "C1000"] {
             assert_eq!(Rule::parse(text), None, "{text}");
         }
     }

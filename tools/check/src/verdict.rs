@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::limits;
-use crate::rule::{RULES, Reach, Rule};
+use crate::rule::{self, Reach, Rule};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,13 +36,13 @@ impl Level {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// `C1` to `C45`.
+    /// `C1` to `C45`, or `D1` to `D23`.
     pub rule: String,
     /// How bad it is.
     pub level: Level,
     /// Where it is demanded.
     pub clause: String,
-    /// Which playlist it is about; empty for all.
+    /// Which playlist or Representation it is about; empty for all.
     pub rendition: String,
     /// What is the matter, in words that do not vary with what was seen.
     pub what: String,
@@ -120,7 +120,7 @@ impl Verdicts {
     /// at without a finding has passed; one never looked at says why.
     pub fn findings(&self, wanted: impl Fn(Rule) -> bool) -> Vec<Finding> {
         let mut out = Vec::new();
-        for about in RULES.iter().filter(|about| wanted(about.rule)) {
+        for about in rule::all().filter(|about| wanted(about.rule)) {
             let rule = about.rule;
             let of_rule = self.found.iter().filter(|((of, ..), _)| *of == rule);
             let from = out.len();

@@ -3,6 +3,7 @@
 
 mod fake;
 
+use fake::dash::{self, Wrong};
 use fake::{Flaw, start};
 use headwater_check::probe::Run;
 use headwater_check::rule::*;
@@ -76,6 +77,49 @@ fn a_good_origin_passes_and_each_flaw_is_named() {
             assert!(strange.is_empty(), "{flaw:?}: {strange:#?}");
             let told = what.is_empty() || bad.iter().any(|finding| finding.what.contains(what));
             assert!(told, "{flaw:?}: {:?}", failed(&findings));
+        }
+    });
+}
+
+#[test]
+fn a_good_origin_of_dash_passes_and_each_flaw_is_named() {
+    let paced = [D9, D21].map(|rule| rule.to_string());
+    let table: &[(Wrong, &[Rule], &str)] = &[
+        (Wrong::Nothing, &[], ""),
+        (Wrong::Whole, &[D13, D21], "somebody waited for its end"),
+        (Wrong::Torn, &[D13], "other bytes than the whole one"),
+        (Wrong::Empty, &[D11, D12], "holds no media"),
+        (Wrong::Forgetful, &[D10], "within the window"),
+        (Wrong::OffGrid, &[D14], "off its grid"),
+        (Wrong::Unpublished, &[D7], "publishTime does not rise"),
+        (Wrong::Moving, &[D7, D8], "availabilityStartTime changes"),
+        (Wrong::Anything, &[D12], "never said is not refused"),
+    ];
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = table
+            .iter()
+            .map(|case| {
+                let run = move || {
+                    let outcome = Run::new(14, Vec::new())
+                        .check(&dash::start(case.0), |_| {})
+                        .expect("an MPD");
+                    outcome
+                        .verdicts
+                        .findings(|rule| rule.sheet() == outcome.sheet)
+                };
+                (case, scope.spawn(run))
+            })
+            .collect();
+        for ((wrong, rules, what), run) in runs {
+            let findings = run.join().expect("a run");
+            let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+            let bad = findings.iter().filter(|of| of.level == Level::Fail);
+            let (due, strange): (Vec<_>, Vec<_>) = bad
+                .filter(|of| rules.contains(&of.rule) || !paced.contains(&of.rule))
+                .partition(|of| rules.contains(&of.rule));
+            assert!(strange.is_empty(), "{wrong:?}: {strange:#?}");
+            let told = what.is_empty() || due.iter().any(|of| of.what.contains(what));
+            assert!(told, "{wrong:?}: {:#?}", failed(&findings));
         }
     });
 }

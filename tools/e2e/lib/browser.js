@@ -16,9 +16,10 @@ const player = (file) => new URL(`../player/${file}`, import.meta.url);
 const script = (file) => ['text/javascript; charset=utf-8', file];
 const FILES = {
   '/': ['text/html; charset=utf-8', player('index.html')],
-  ...Object.fromEntries(['player.js', 'script.js', 'hls.js', 'shaka.js', 'videojs.js'].map(
+  ...Object.fromEntries(['player.js', 'script.js', 'hls.js', 'dash.js', 'shaka.js', 'videojs.js'].map(
     (file) => [`/${file}`, script(player(file))],
   )),
+  '/lib/dash.js': script(require.resolve('dashjs')),
   '/lib/hls.js': script(require.resolve('hls.js/dist/hls.min.js')),
   '/lib/shaka.js': script(require.resolve('shaka-player')),
   '/lib/videojs.js': script(require.resolve('video.js/dist/video.min.js')),
@@ -57,7 +58,7 @@ export class Browser {
   }
 
   /**
-   * Plays a playlist, in hls.js unless `wishes` name another player;
+   * Plays a playlist or an MPD, in hls.js unless `wishes` name another player;
    * `page.report()` says how it went so far.
    */
   async play(playlist, wishes = {}) {

@@ -33,6 +33,10 @@ export class Origin {
     return `${this.url}/live/${channel}/index.m3u8`;
   }
 
+  mpd(channel, name = 'manifest') {
+    return `${this.url}/live/${channel}/${name}.mpd`;
+  }
+
   /** Waits until players can join a channel with so many media playlists. */
   async live(channel, playlists, limit_ms = 20_000) {
     await until(`channel ${channel}`, limit_ms, async () => {

@@ -33,6 +33,15 @@ const OTHER_PART = { rule: 'C7', what: 'another part came than was hinted' };
 /** An encoder that is gone sends nothing. */
 const BREAK = { rule: 'C31', what: 'a break of the source kept' };
 
+/** Media is late on the grid of an MPD for the same reasons. */
+const LATE_MEDIA = [
+  { rule: 'D21', what: 'the first bytes of a segment come after it is promised' },
+  { rule: 'D9', what: 'a segment is listed after it should be available' },
+  { rule: 'D13', what: 'a segment under way comes faster than it is made' },
+];
+/** Rates are measured as the channel grows, so they change; a Period is settled by its first segments. */
+const YOUNG_MPD = { rule: 'D8', what: 'the bandwidth of a Representation changes' };
+
 /** What comes of the pace at which media is pushed. */
 const PACE = [LATE, DRY, OVERDUE, APART];
 
@@ -62,6 +71,17 @@ describe('headwater-check', { concurrency: AT_ONCE }, () => {
       assert.ok(encoder.isRunning, 'the encoder is content');
     });
   }
+
+  // Beside each other, as players of both kinds are: the two watch one channel.
+  test(`ffmpeg ${ffmpeg.version}, MPDs by number and by timeline`, async (t) => {
+    const encoder = push(ffmpeg, 'one POST a track', origin, 'mpd');
+    t.after(() => encoder.stop('SIGKILL'));
+    await origin.live('mpd', 2);
+    await Promise.all(['number', 'timeline'].map((document) => (
+      conforms(`${document}.mpd`, origin.mpd('mpd', document), [...LATE_MEDIA, YOUNG_MPD])
+    )));
+    assert.ok(encoder.isRunning, 'the encoder is content');
+  });
 
   test('Shaka Packager', async (t) => {
     const path = packager();

@@ -1,6 +1,7 @@
 //! From observations to findings: no clock, no socket.
 
 mod change;
+pub mod dash;
 pub mod delta;
 pub mod follow;
 pub mod media;

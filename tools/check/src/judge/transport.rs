@@ -163,7 +163,7 @@ pub fn caching(on: &mut Scope<'_>, kind: Kind, answer: &Answer, target_s: u64, w
 
 fn dates(on: &mut Scope<'_>, kind: Kind, answer: &Answer, target_s: u64, wall_us: i64) {
     let date = answer.header("date");
-    let Some(date_us) = date.and_then(http_date) else {
+    let Some(date_us) = date.and_then(date::http) else {
         on.should(
             C38,
             "RFC 9110 6.6.1",
@@ -195,7 +195,7 @@ fn dates(on: &mut Scope<'_>, kind: Kind, answer: &Answer, target_s: u64, wall_us
         || format!("Age: {}", answer.header("age").unwrap_or("")),
     );
     if let (Some(modified), Kind::Plain | Kind::Blocking) = (answer.header("last-modified"), kind) {
-        let old_s = http_date(modified).map_or(u64::MAX, |modified_us| {
+        let old_s = date::http(modified).map_or(u64::MAX, |modified_us| {
             (date_us - modified_us).max(0) as u64 / 1_000_000
         });
         on.should(
@@ -206,17 +206,6 @@ fn dates(on: &mut Scope<'_>, kind: Kind, answer: &Answer, target_s: u64, wall_us
             || format!("Date: {}, Last-Modified: {modified}", date.unwrap_or("")),
         );
     }
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT` in microseconds since 1970.
-fn http_date(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let mut words = text.split_once(", ")?.1.split(' ');
-    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let month = MONTHS.iter().position(|known| *known == month)? + 1;
-    date::parse(&format!("{year}-{month:02}-{day}T{time}Z")).map(|(us, _)| us)
 }
 
 /// C39 of an answer to a request with an Origin.
@@ -266,18 +255,4 @@ pub fn preflight(on: &mut Scope<'_>, answer: &Answer) {
         "a preflight does not allow Range",
         saw,
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_of_http_are_read() {
-        assert_eq!(
-            http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(784_111_777_000_000)
-        );
-        assert_eq!(http_date("yesterday"), None);
-    }
 }

@@ -46,6 +46,17 @@ pub fn parse(text: &str) -> Option<(i64, bool)> {
     ))
 }
 
+/// `Sun, 06 Nov 1994 08:49:37 GMT` in microseconds since 1970.
+pub fn http(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let month = MONTHS.iter().position(|known| *known == month)? + 1;
+    parse(&format!("{year}-{month:02}-{day}T{time}Z")).map(|(us, _)| us)
+}
+
 fn number(text: &str, digits_max: usize) -> Option<i64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     (plain && (1..=digits_max).contains(&text.len())).then(|| text.parse().ok())?
@@ -86,5 +97,12 @@ mod tests {
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn dates_of_http_are_read() {
+        let us = http("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(us, Some(784_111_777_000_000));
+        assert_eq!(http("yesterday"), None);
     }
 }

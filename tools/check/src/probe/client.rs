@@ -19,6 +19,8 @@ pub struct Ask<'a> {
     pub encoding: &'a str,
     /// `Range`, as it is sent.
     pub range: Option<&'a str>,
+    /// `If-None-Match`.
+    pub etag: Option<&'a str>,
     /// Bytes of body that are taken.
     pub bytes_max: usize,
     /// How long the whole may take.
@@ -33,6 +35,7 @@ impl<'a> Ask<'a> {
             address,
             encoding: "identity",
             range: None,
+            etag: None,
             bytes_max,
             patience_us,
         }
@@ -45,6 +48,7 @@ impl<'a> Ask<'a> {
             address,
             encoding: "identity",
             range,
+            etag: None,
             bytes_max,
             patience_us,
         }
@@ -114,12 +118,29 @@ impl Client {
         if let Some(range) = ask.range {
             request = request.header("range", range);
         }
+        if let Some(etag) = ask.etag {
+            request = request.header("if-none-match", etag);
+        }
         let sent_us = self.now_us();
         let left_us = self.end_us.load(Ordering::Relaxed).saturating_sub(sent_us);
         let patience_us = ask.patience_us.min(limits::PATIENCE_US_MAX).min(left_us);
         let patience = Some(Duration::from_micros(patience_us));
         let came = request.config().timeout_global(patience).build().call();
         self.take(ask, sent_us, came)
+    }
+
+    /// Asks for a head alone.
+    pub fn head(&self, address: &str, patience_us: u64) -> Answer {
+        let sent_us = self.now_us();
+        let came = self
+            .agent
+            .head(address)
+            .header("origin", "https://player.invalid")
+            .config()
+            .timeout_global(Some(Duration::from_micros(patience_us)))
+            .build()
+            .call();
+        self.take(Ask::playlist(address, patience_us), sent_us, came)
     }
 
     /// Asks whether a page of another origin may send a GET with a range.

@@ -5,6 +5,7 @@
 
 mod asking;
 pub mod client;
+mod dash;
 mod fetching;
 mod rendition;
 mod tls;
@@ -23,7 +24,7 @@ use crate::judge::{media, reload, text};
 use crate::limits;
 use crate::playlist::multivariant::{Listed, Multivariant, Role};
 use crate::playlist::{is_multivariant, variables::Variables};
-use crate::rule::{C27, C37, C40, Rule};
+use crate::rule::{C27, C37, C40, Rule, Sheet};
 use crate::verdict::Verdicts;
 
 /// One run of the checker.
@@ -44,6 +45,8 @@ pub struct Progress {
     pub versions: usize,
     /// Seconds still to come.
     pub left_s: u64,
+    /// Whether these are of playlists or of an MPD.
+    pub sheet: Sheet,
 }
 
 /// What was checked.
@@ -51,8 +54,10 @@ pub struct Progress {
 pub struct Outcome {
     /// Everything that was found.
     pub verdicts: Verdicts,
-    /// Addresses of the media playlists.
+    /// Addresses of the media playlists, or names of the Representations.
     pub renditions: Vec<String>,
+    /// Whether this is about playlists or an MPD.
+    pub sheet: Sheet,
 }
 
 impl Run {
@@ -91,9 +96,13 @@ impl Run {
         let answer = self.client.get(Ask::playlist(address, 30_000_000));
         let body = answer.text().filter(|_| answer.is_ok());
         let body = body.ok_or_else(|| format!("{address}: {}", answer.outcome()))?;
-        if !body.trim_start_matches('\u{feff}').starts_with("#EXTM3U") {
+        let start = body.trim_start_matches('\u{feff}').trim_start();
+        if start.starts_with('<') {
+            return dash::check(self, &answer, &mut progress);
+        }
+        if !start.starts_with("#EXTM3U") {
             return Err(format!(
-                "{address}: no playlist, it does not begin with #EXTM3U"
+                "{address}: no playlist and no MPD, it begins neither with #EXTM3U nor as XML"
             ));
         }
         let mut verdicts = Verdicts::new();
@@ -142,6 +151,7 @@ impl Run {
         Ok(Outcome {
             verdicts,
             renditions,
+            sheet: Sheet::Hls,
         })
     }
 
@@ -218,6 +228,7 @@ impl Run {
                         .map(|rendition| rendition.state().follow.log.len())
                         .sum(),
                     left_s: self.left_us().div_ceil(1_000_000),
+                    sheet: Sheet::Hls,
                 });
             }
             let threads = started
