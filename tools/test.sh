@@ -26,6 +26,7 @@ step cargo clippy --workspace --all-targets --locked -- -D warnings
 step cargo check --lib --no-default-features --locked
 step cargo test --workspace --locked --no-fail-fast
 step env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+if command -v valgrind >/dev/null; then step benches/counts.sh; fi
 if command -v node >/dev/null; then step node --test tools/e2e/unit/*.test.js; fi
 [ $quick = no ] || { echo; echo "== all well, browser left out"; exit 0; }
 
