@@ -20,7 +20,9 @@ const START_S: i64 = 1_767_225_600;
 /// One origin with its encoder.
 pub(crate) struct Origin {
     shard: Shard,
-    spec: Spec,
+    /// The chunks of a segment, which differ by their decode time alone.
+    templates: [Vec<u8>; 4],
+    decode_time_at: usize,
     now: Now,
     made: u64,
     chunks: u64,
@@ -44,9 +46,12 @@ impl Origin {
             id: ShardId(0),
             count: 1,
         };
+        let spec = Spec::video(90_000);
+        let templates = [0, 1, 2, 3].map(|turn| template(&spec, turn));
         let mut origin = Self {
             shard: Shard::new(identity, Arc::new(settings)),
-            spec: Spec::video(90_000),
+            decode_time_at: decode_time_at(&templates[0]),
+            templates,
             now: Now {
                 mono: Mono::from_ms(1_000),
                 wall: Wall(START_S * 1_000_000),
@@ -63,7 +68,7 @@ impl Origin {
             BodyLength::Chunked,
             false,
         );
-        let header = origin.spec.bytes();
+        let header = spec.bytes();
         origin.input(Input::Body {
             exchange: ExchangeId(0),
             data: &header,
@@ -121,19 +126,11 @@ impl Origin {
 
     /// The next chunk, for [`Self::take`]. Time passes.
     pub(crate) fn make(&mut self) -> Vec<u8> {
-        let count = CHUNKS[(self.chunks % 4) as usize];
-        let frames = (self.made..self.made + count).map(|at| Frame {
-            ticks: FRAME_TICKS,
-            sync: at.is_multiple_of(50),
-            cts: 0,
-            bytes: (3, at as u8),
-        });
-        let fragment = Fragment {
-            time: self.made * u64::from(FRAME_TICKS),
-            frames: frames.collect(),
-            ..Fragment::default()
-        };
-        let bytes = fragment.bytes(self.spec.id);
+        let turn = (self.chunks % 4) as usize;
+        let count = CHUNKS[turn];
+        let mut bytes = self.templates[turn].clone();
+        let time = self.made * u64::from(FRAME_TICKS);
+        bytes[self.decode_time_at..][..8].copy_from_slice(&time.to_be_bytes());
         self.made += count;
         self.chunks += 1;
         self.now.mono = self.now.mono.plus_ms(count * 40);
@@ -164,4 +161,25 @@ impl Origin {
     pub(crate) fn answered(&self) -> u64 {
         self.answered
     }
+}
+
+/// Chunk `turn` of a segment.
+fn template(spec: &Spec, turn: usize) -> Vec<u8> {
+    let frames = (0..CHUNKS[turn]).map(|at| Frame {
+        ticks: FRAME_TICKS,
+        sync: turn == 0 && at == 0,
+        cts: 0,
+        bytes: (3, at as u8),
+    });
+    let fragment = Fragment {
+        frames: frames.collect(),
+        ..Fragment::default()
+    };
+    fragment.bytes(spec.id)
+}
+
+fn decode_time_at(chunk: &[u8]) -> usize {
+    let name = b"tfdt\x01\0\0\0";
+    let at = chunk.windows(name.len()).position(|bytes| bytes == name);
+    at.expect("a chunk has a decode time") + name.len()
 }
