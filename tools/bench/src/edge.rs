@@ -39,7 +39,7 @@ const RATE_STEP: Duration = Duration::from_millis(700);
 
 const FIGURES: [Figure; 6] = [
     figure("p50, us", "p50_us", ""),
-    figure("p99, us", "p99_us", "2000 for chunk in to part out at 80 %"),
+    figure("p99, us", "p99_us", "2000, busy"),
     figure("max, us", "max_us", ""),
     figure("samples", "samples", ""),
     figure("server CPU, % of its core", "busy_percent", ""),
