@@ -526,7 +526,13 @@ impl Client {
 
     pub(crate) fn fill(&mut self) -> usize {
         let mut bytes = [0; 64 * 1024];
-        let len = self.stream.read(&mut bytes).expect("bytes come in time");
+        let len = loop {
+            match self.stream.read(&mut bytes) {
+                // A timer of the process may strike any thread.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read.expect("bytes come in time"),
+            }
+        };
         self.unread.extend_from_slice(&bytes[..len]);
         len
     }
