@@ -43,10 +43,10 @@ pub const PATCH_TTL_S: u64 = 60;
 pub fn stamp(channel: &Channel, document: Document) -> Stamp {
     let stretches = channel.stretches();
     let even = || stretches.settled().all(|stretch| stretch.even);
-    if document != Document::Timeline && !channel.state().is_over() && even() {
-        stretches.layout()
-    } else {
-        stretches.segments()
+    match document {
+        Document::Number if even() && !channel.state().is_over() => stretches.layout(),
+        Document::Sequence if even() && !channel.state().is_over() => stretches.division(),
+        _ => stretches.segments(),
     }
 }
 

@@ -128,8 +128,11 @@ impl<'a> Drawn<'a> {
             xml.attr("publishTime", published.rfc3339());
             xml.attr("minimumUpdatePeriod", Duration(self.update()));
             xml.attr("timeShiftBufferDepth", Duration(window));
-            let latency = Micros(self.latency_ms() * 1_000);
-            xml.attr("suggestedPresentationDelay", Duration(latency));
+            // Shaka Player counts it from a part behind the edge, where the
+            // newest segment that can be asked for begins to be there; others
+            // go by the service description.
+            let latency = self.latency_ms() * 1_000 - parts.unwrap_or(0);
+            xml.attr("suggestedPresentationDelay", Duration(Micros(latency)));
         }
         let buffer = match parts {
             Some(_) => Micros(self.latency_ms() * 500),

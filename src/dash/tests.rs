@@ -440,8 +440,24 @@ fn is_unsettled(script: &Script, track: &Track, msn: u64) -> bool {
     !newest.settled && lane.is_some_and(|lane| lane.first_msn <= msn)
 }
 
+/// How many stretches have left the grid.
+fn uneven(script: &Script) -> usize {
+    let stretches = script.channel.stretches().all();
+    stretches.filter(|stretch| !stretch.even).count()
+}
+
+/// An MPD but for what says which version it is.
+fn content(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.contains("<PatchLocation"));
+    let lines = lines.map(|line| match line.split_once(" publishTime=\"") {
+        Some((before, rest)) => format!("{before}{}", rest.split_once('"').unwrap().1),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn d7_a_version_changes_with_its_content_and_periods_stay(steps in steps()) {
         let mut script = Script::new(2, Some(500_000)).video("v").audio("a", "en");
@@ -454,6 +470,7 @@ proptest! {
             script.segment(name, &[part; 4]);
         }
         for (which, step) in steps {
+            let grid = uneven(&script);
             let (name, part) = tracks[which];
             let open = script.window(name).open().is_some();
             match step {
@@ -484,8 +501,11 @@ proptest! {
                 if let Some((before, known)) = &seen[at] {
                     prop_assert!(stamp.version >= before.version && stamp.at >= before.at);
                     prop_assert_eq!(stamp.version == before.version, stamp.at == before.at);
-                    if stamp.version == before.version {
-                        prop_assert_eq!(known, &text);
+                    prop_assert_eq!(stamp.version == before.version, known == &text);
+                    // Once a stretch, when it leaves the grid, all are drawn anew.
+                    let same_grid = grid == uneven(&script);
+                    if stamp.version != before.version && document == Document::Timeline && same_grid {
+                        prop_assert_ne!(content(known), content(&text), "{:?} {:?}", step, document);
                     }
                 }
                 let mpd = parse(&text);

@@ -176,6 +176,7 @@ pub struct Stretches {
     /// The longest whole segment of any track ever, in microseconds.
     longest: Micros,
     layout: Stamp,
+    division: Stamp,
     segments: Stamp,
 }
 
@@ -254,6 +255,12 @@ impl Stretches {
         self.layout
     }
 
+    /// Changes with the layout, and when it is known of a track how many parts
+    /// its segments have.
+    pub fn division(&self) -> Stamp {
+        self.division
+    }
+
     /// Changes when a segment begins, becomes whole, or leaves, and with the
     /// layout.
     pub fn segments(&self) -> Stamp {
@@ -267,6 +274,7 @@ impl Stretches {
     /// Something else has changed that every manifest shows.
     pub(crate) fn redraw(&mut self) {
         self.layout.next(self.edge);
+        self.division.next(self.edge);
         self.segments.next(self.edge);
     }
 
@@ -274,17 +282,13 @@ impl Stretches {
     pub(crate) fn open(&mut self, index: TrackIndex, segment: &Segment, tracks: &[Track]) {
         self.edge = self.edge.max(segment.end_date());
         let known = tracks[usize::from(index.0)].window.open();
-        match known.filter(|open| open.msn == segment.msn) {
-            Some(open) => {
-                let run = |open| self.foreseen(index, open).map(|(_, run)| run);
-                if run(open) != run(segment) {
-                    self.segments.next(self.edge);
-                }
-            }
-            None => {
-                self.enter(index, segment, tracks);
-                self.segments.next(self.edge);
-            }
+        let known = known.filter(|open| open.msn == segment.msn);
+        let told = known.and_then(|open| self.told(index, open));
+        if known.is_none() {
+            self.enter(index, segment, tracks);
+        }
+        if told != self.told(index, segment) {
+            self.segments.next(self.edge);
         }
         self.settle(tracks);
     }
@@ -293,15 +297,29 @@ impl Stretches {
     pub(crate) fn close(&mut self, index: TrackIndex, segment: &Segment, tracks: &[Track]) {
         self.edge = self.edge.max(segment.end_date());
         let known = tracks[usize::from(index.0)].window.open();
-        if known.is_none_or(|open| open.msn != segment.msn) {
+        let known = known.filter(|open| open.msn == segment.msn);
+        let told = known.and_then(|open| self.told(index, open));
+        if known.is_none() {
             self.enter(index, segment, tracks);
         }
-        if !segment.gap {
-            self.longest = self.longest.max(length(segment));
-            self.list_whole(index, segment);
+        let listed = match segment.gap {
+            true => None,
+            false => self.list_whole(index, segment, told.is_some()),
+        };
+        let longer = !segment.gap && self.longest < length(segment);
+        if longer {
+            self.longest = length(segment);
         }
-        self.segments.next(self.edge);
+        if longer || told != listed {
+            self.segments.next(self.edge);
+        }
         self.settle(tracks);
+    }
+
+    /// How manifests list an open segment, if they do.
+    fn told(&self, index: TrackIndex, open: &Segment) -> Option<Run> {
+        let (stretch, run) = self.foreseen(index, open)?;
+        stretch.settled.then_some(run)
     }
 
     /// The newest stretch is shown once all have entered that come in time.
@@ -350,6 +368,7 @@ impl Stretches {
         }
         if emptied {
             self.layout.next(self.edge);
+            self.division.next(self.edge);
         }
         if left {
             self.segments.next(self.edge);
@@ -410,7 +429,7 @@ impl Stretches {
             if same && within && !newest.gap {
                 self.join(at, index, newest, window);
                 if window.open().is_none() {
-                    self.list_whole(index, newest);
+                    self.list_whole(index, newest, false);
                 }
             }
         }
@@ -487,48 +506,67 @@ impl Stretches {
             parts: None,
             runs: VecDeque::new(),
         };
+        let settled = stretch.settled;
         let position = usize::from(track.0);
         if stretch.lanes.len() <= position {
             stretch.lanes.resize_with(position + 1, || None);
         }
         stretch.lanes[position] = Some(lane);
-        self.redraw();
+        if settled {
+            self.redraw();
+        }
         for segment in earlier.iter().rev() {
-            self.list_whole(track, segment);
+            self.list_whole(track, segment, false);
         }
     }
 
-    /// Adds a whole segment to the newest stretch of its track.
-    fn list_whole(&mut self, track: TrackIndex, segment: &Segment) {
+    /// Adds a whole segment to the newest stretch of its track; gives how
+    /// manifests list it, if they do. Its track may have been shown before, by
+    /// the segment when it was open.
+    fn list_whole(&mut self, track: TrackIndex, segment: &Segment, shown: bool) -> Option<Run> {
         let cell = self.cell;
         let mut stretches = self.list.iter_mut().rev();
-        let Some(stretch) = stretches.find(|stretch| stretch.lane(track).is_some()) else {
-            return;
-        };
-        let (number, even) = (stretch.discontinuity_number, stretch.even);
+        let stretch = stretches.find(|stretch| stretch.lane(track).is_some())?;
+        let (number, even, settled) = (stretch.discontinuity_number, stretch.even, stretch.settled);
         let lane = stretch.lane_mut(track).expect("just found");
         if number != segment.discontinuity_number || segment.msn < lane.first_msn {
-            return;
+            return None;
         }
         let off = segment.msn != lane.first_msn
             && cell.is_none_or(|cell| is_off_grid(cell, lane, segment));
-        let first = lane.runs.is_empty();
-        let parts = segment.parts.len() as u32;
-        let parts = match lane.parts {
-            _ if segment.msn == lane.first_msn => None,
-            None if segment.msn <= lane.first_msn + 1 => Some(parts),
-            known => known.filter(|known| *known == parts),
-        };
-        let divided = std::mem::replace(&mut lane.parts, parts) != parts;
+        let first = lane.runs.is_empty() && !shown;
+        let divided = lane.divide(segment);
         lane.push(segment);
+        let run = lane.runs.back().expect("just pushed");
+        let run = Run {
+            msn: segment.msn,
+            start_ticks: run.end_ticks() - segment.duration_ticks as i64,
+            duration_ticks: segment.duration_ticks,
+            count: 1,
+        };
         stretch.even &= !off;
-        if first || divided || (off && even) {
+        if settled && (first || (off && even)) {
             self.redraw();
+        } else if settled && divided {
+            self.division.next(self.edge);
         }
+        settled.then_some(run)
     }
 }
 
 impl Lane {
+    /// Notes how many parts a segment has; whether that says something new of
+    /// all.
+    fn divide(&mut self, segment: &Segment) -> bool {
+        let parts = segment.parts.len() as u32;
+        let parts = match self.parts {
+            _ if segment.msn == self.first_msn => None,
+            None if segment.msn <= self.first_msn + 1 => Some(parts),
+            known => known.filter(|known| *known == parts),
+        };
+        std::mem::replace(&mut self.parts, parts) != parts
+    }
+
     fn push(&mut self, segment: &Segment) {
         let (msn, duration_ticks) = (segment.msn, segment.duration_ticks);
         let mut start_ticks = segment.presented_ticks.max(0);
