@@ -111,6 +111,12 @@ pub const EVENT_AHEAD_S_MAX: i64 = 7 * 86_400;
 /// that was forgotten does not stand in the list for ever.
 pub const EVENT_OPEN_S_MAX: i64 = 86_400;
 
+/// Questions about all cores (metrics, lists of channels) that one core puts at
+/// once: each answer holds a report of every channel. A further one is refused.
+pub const CORE_QUESTIONS_MAX: usize = 64;
+/// Log lines of one core in a second that are about what peers do.
+pub const LOG_LINES_A_SECOND_MAX: u32 = 20;
+
 /// Tracks of one channel. A ladder of 8, 8 languages, subtitles and metadata.
 pub const CHANNEL_TRACKS_MAX: usize = 48;
 /// Channels of one process; a further one is refused with 503.

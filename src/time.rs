@@ -83,7 +83,9 @@ impl Wall {
         let us: i64 = format!("{fraction:0<6}").parse().ok()?;
         let days = days_of(year, month, day)?;
         let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second - zone_s;
-        Some(Self(seconds * 1_000_000 + us))
+        // The zone may move it out of the years that can be written.
+        let writable = (0..=9999).contains(&Civil::of(seconds).year);
+        writable.then_some(Self(seconds * 1_000_000 + us))
     }
 
     /// The date as an HTTP `Date` field wants it (RFC 9110 section 5.6.7).
@@ -307,6 +309,8 @@ mod tests {
             "2026-1-01T12:00:00.0Z",
             "2026-01-01T12:00:00Z ",
             "2026-01-01T12:00:0\u{e9}",
+            "0000-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
         ] {
             assert_eq!(Wall::parse(wrong), None, "{wrong}");
         }

@@ -161,19 +161,20 @@ fn follow(address: SocketAddr, stem: &str, first: u64, count: u64) -> Vec<Vec<Go
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         // A reader that was held up finds it whole.
         let whole = head.contains("\r\nContent-Length:");
-        assert!(whole || head.contains("\r\nTransfer-Encoding: chunked"));
-        let mut bursts = std::iter::from_fn(|| {
+        if whole {
+            let (data, at) = (client.body(&head), Instant::now());
+            return vec![Got { asked, at, data }];
+        }
+        assert!(
+            head.contains("\r\nTransfer-Encoding: chunked\r\n"),
+            "{head}"
+        );
+        let burst = || {
             let data = client.burst();
             let at = Instant::now();
             (!data.is_empty()).then_some(Got { asked, at, data })
-        });
-        if whole {
-            drop(bursts);
-            let (data, at) = (client.body(&head), Instant::now());
-            vec![Got { asked, at, data }]
-        } else {
-            bursts.by_ref().collect()
-        }
+        };
+        std::iter::from_fn(burst).collect()
     };
     (first..first + count).map(segment).collect()
 }

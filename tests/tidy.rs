@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &["hash", "limits", "time"]),
     ("http", &["limits", "media", "page", "time"]),
     ("hls", &["http", "limits", "media", "time"]),
-    ("dash", &["http", "limits", "media", "time"]),
+    ("dash", &["hash", "http", "limits", "media", "time"]),
     ("ingest", &["limits", "media", "time"]),
     ("metrics", &["shard"]),
     (
@@ -210,7 +210,12 @@ fn tables_name_tests_that_exist() {
         })
         .collect();
     let mut named = 0;
-    for table in ["src/hls/clauses.md", "src/hls/players.md"] {
+    for table in [
+        "src/hls/clauses.md",
+        "src/hls/players.md",
+        "src/ingest/clauses.md",
+        "src/dash/clauses.md",
+    ] {
         let text = fs::read_to_string(root().join(table)).expect("a table");
         let quoted = text.split('`').skip(1).step_by(2);
         let words = quoted.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));

@@ -43,7 +43,9 @@ fn channel(name: &str, raw: &RawChannel) -> Result<Presentation, ConfigError> {
         Some(steering) => {
             let at = [at[0], name, "steering"];
             let pathway = steering.pathway_id.as_deref().unwrap_or(".");
-            is_quotable(&[at[0], name, at[2], "server_uri"], &steering.server_uri)?;
+            let uri = [at[0], name, at[2], "server_uri"];
+            is_printable(&uri, &steering.server_uri)?;
+            uses_defined(&uri, &steering.server_uri, &definitions)?;
             let sound = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
             if pathway.is_empty() || !pathway.chars().all(sound) {
                 let message = format!("{pathway:?} has other characters than A-Z a-z 0-9 . - _");
@@ -108,16 +110,22 @@ fn uri_query(at: Path<'_>, query: &str, defined: &[Definition]) -> Result<(), Co
     if query.is_empty() {
         return Ok(());
     }
-    is_quotable(at, query)?;
+    is_printable(at, query)?;
     let foreign = |c: char| !c.is_ascii_graphic() || "?#<>\\^`|".contains(c);
     if query.contains(foreign) || query.contains("_HLS_") {
         let message = format!("{query:?} is no query that can stand behind the ? of a URI");
         return Err(error_at(at, message));
     }
-    for rest in query.split("{$").skip(1) {
+    uses_defined(at, query, defined)
+}
+
+/// Variables that nobody defines make a playlist unreadable (rfc8216bis section
+/// 4.3).
+fn uses_defined(at: Path<'_>, text: &str, defined: &[Definition]) -> Result<(), ConfigError> {
+    for rest in text.split("{$").skip(1) {
         let name = rest.split_once('}').map(|(name, _)| name);
         if !defined.iter().any(|one| Some(one.name()) == name) {
-            let message = format!("{query:?} uses a variable that define does not list");
+            let message = format!("{text:?} uses a variable that define does not list");
             return Err(error_at(at, message));
         }
     }
@@ -254,8 +262,18 @@ fn track(at: &[&str; 4], raw: &RawTrack) -> Result<TrackWords, ConfigError> {
     })
 }
 
-/// Text that can stand between quotes in a manifest.
+/// Text that stands between quotes in a manifest as it is.
 fn is_quotable(at: Path<'_>, text: &str) -> Result<(), ConfigError> {
+    is_printable(at, text)?;
+    if text.contains("{$") {
+        let message = format!("{text:?} has {{$, which begins a variable");
+        return Err(error_at(at, message));
+    }
+    Ok(())
+}
+
+/// Text that can stand between quotes in a manifest, variables included.
+fn is_printable(at: Path<'_>, text: &str) -> Result<(), ConfigError> {
     let foreign = |c: char| c == '"' || c.is_control();
     let message = if text.is_empty() {
         "is empty".to_owned()
@@ -398,6 +416,18 @@ mod tests {
             (
                 "[channels.c]\nsteering = { server_uri = 'https://s/', pathway_id = 'a b' }\n",
                 "line 2: channels.c.steering.pathway_id",
+            ),
+            (
+                "[channels.c]\nsteering = { server_uri = 'https://s/?t={$t}' }\n",
+                "line 2: channels.c.steering.server_uri: \"https://s/?t={$t}\" uses a variable",
+            ),
+            (
+                "[channels.c]\ndefine = [{ name = 'a', value = '{$a}' }]\n",
+                "begins a variable",
+            ),
+            (
+                "[channels.c.tracks.t]\nname = '{$x}'\n",
+                "line 2: channels.c.tracks.t.name: \"{$x}\" has {$, which",
             ),
             (
                 "[channels.c]\ncaptions = [{ instream_id = 'CC5', name = 'x' }]\n",

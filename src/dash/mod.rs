@@ -8,15 +8,24 @@
 //! | file | owns |
 //! |---|---|
 //! | [`mpd`] | the MPD of a channel |
+//! | [`patch`] | what has changed from one version to another |
+//! | `events` | events of the channel as event streams |
 //! | `sets` | tracks to adaptation sets, and what is said of them |
 //! | `segments` | segment templates and timelines |
 //! | `xml` | elements and attributes as text |
+//!
+//! Which clause is done where and proved by which test, and what is not done,
+//! stands in [`clauses`].
 //!
 //! MPDs are written by a writer of our own: the model of `dash-mpd-core` has no
 //! place for `SegmentTemplate@k` and makes a tree of allocations of every
 //! version, and brings sixty crates along. It is the foreign reader of the tests.
 
+#[doc = include_str!("clauses.md")]
+pub mod clauses {}
+mod events;
 pub mod mpd;
+pub mod patch;
 mod segments;
 mod sets;
 mod xml;
@@ -25,26 +34,19 @@ use crate::http::reply::Cache;
 use crate::media::channel::{Channel, State};
 use crate::media::stretch::Stamp;
 
-/// Which MPD of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// `manifest.mpd` and `number.mpd`: segments follow from their duration
-    /// and number wherever all of a period lie on one grid.
-    Number,
-    /// `timeline.mpd`: every segment is listed.
-    Timeline,
-}
+pub use crate::http::route::Document;
 
-impl Document {
-    /// What is drawn changes with this and never else.
-    pub fn stamp(self, channel: &Channel) -> Stamp {
-        let stretches = channel.stretches();
-        let even = || stretches.settled().all(|stretch| stretch.even);
-        if self == Self::Number && !channel.state().is_over() && even() {
-            stretches.layout()
-        } else {
-            stretches.segments()
-        }
+/// For how long a patch can be had of a version, in seconds.
+pub const PATCH_TTL_S: u64 = 60;
+
+/// What is drawn changes with this and never else.
+pub fn stamp(channel: &Channel, document: Document) -> Stamp {
+    let stretches = channel.stretches();
+    let even = || stretches.settled().all(|stretch| stretch.even);
+    if document != Document::Timeline && !channel.state().is_over() && even() {
+        stretches.layout()
+    } else {
+        stretches.segments()
     }
 }
 

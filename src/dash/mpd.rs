@@ -1,16 +1,18 @@
 //! The MPD of a channel (section 5.3.1).
 
-use crate::dash::Document;
 use crate::dash::segments::{MICROSECONDS, Period, part_us};
 use crate::dash::sets::{self, Set};
 use crate::dash::xml::{Duration, Xml};
+use crate::dash::{Document, PATCH_TTL_S, events, stamp};
 use crate::media::channel::{Channel, Track, TrackIndex};
+use crate::media::cmaf::Kind;
 use crate::media::stretch::{Lane, Stretch};
-use crate::time::Micros;
+use crate::time::{Micros, Wall};
 
 /// Live, and where chunks flow, at low latency.
 const LIVE_PROFILE: &str = "urn:mpeg:dash:profile:isoff-live:2011";
 const LOW_LATENCY_PROFILE: &str = "http://www.dashif.org/guidelines/low-latency-live-v5";
+const SEQUENCE_PROFILE: &str = "urn:mpeg:dash:profile:advanced-linear:2025";
 /// Where players learn the time, seen from an MPD: the schemes differ in what
 /// they take an answer for, and all can take this one.
 const TIME: &str = "../../time";
@@ -28,7 +30,7 @@ const LATENCY_SEGMENTS: i64 = 3;
 /// A timeline is asked for no more often than this, in microseconds.
 const UPDATE_US_MIN: i64 = 500_000;
 
-/// The MPD as the channel stands. It changes with [`Document::stamp`] and never
+/// The MPD as the channel stands. It changes with [`stamp`] and never
 /// else.
 pub fn render(channel: &Channel, document: Document) -> String {
     let drawn = Drawn::new(channel, document);
@@ -37,6 +39,7 @@ pub fn render(channel: &Channel, document: Document) -> String {
         .attr("xmlns", "urn:mpeg:dash:schema:mpd:2011");
     drawn.attributes(&mut xml);
     if !drawn.over {
+        drawn.patches(&mut xml);
         drawn.service(&mut xml);
     }
     let mut before = None;
@@ -91,7 +94,7 @@ impl<'a> Drawn<'a> {
     }
 
     fn is_numbered(&self, stretch: &Stretch) -> bool {
-        self.document == Document::Number && stretch.even
+        self.document != Document::Timeline && stretch.even
     }
 
     fn attributes(&self, xml: &mut Xml) {
@@ -102,13 +105,17 @@ impl<'a> Drawn<'a> {
             format_args!("{}.{}", channel.name, channel.generation),
         );
         match parts {
+            Some(_) if self.document == Document::Sequence => xml.attr(
+                "profiles",
+                format_args!("{LIVE_PROFILE},{LOW_LATENCY_PROFILE},{SEQUENCE_PROFILE}"),
+            ),
             Some(_) => xml.attr(
                 "profiles",
                 format_args!("{LIVE_PROFILE},{LOW_LATENCY_PROFILE}"),
             ),
             None => xml.attr("profiles", LIVE_PROFILE),
         };
-        let published = self.document.stamp(channel).at;
+        let published = stamp(channel, self.document).at;
         if self.over {
             xml.attr("type", "static");
             let lasts = stretches.edge() - stretches.origin();
@@ -166,6 +173,17 @@ impl<'a> Drawn<'a> {
         }
     }
 
+    /// Where to ask for what has changed (section 5.15): of a timeline, of which
+    /// that is little.
+    fn patches(&self, xml: &mut Xml) {
+        if self.document == Document::Timeline {
+            let generation = &self.channel.generation;
+            let version = stamp(self.channel, self.document).version;
+            xml.begin("PatchLocation").attr("ttl", PATCH_TTL_S);
+            xml.text(format_args!("{generation}-timeline-{version}.mpp"));
+        }
+    }
+
     /// What latency and what speeds to keep to (annex K.3).
     fn service(&self, xml: &mut Xml) {
         let target = self.latency_ms();
@@ -210,26 +228,96 @@ impl<'a> Drawn<'a> {
         let start = Micros(start.0 + period.trimmed.0);
         xml.begin("Period").attr("id", period_id(stretch));
         xml.attr("start", Duration(start));
-        for (set, tracks) in shown {
-            xml.begin("AdaptationSet");
-            set.attributes(xml);
-            set.format(xml);
-            self.continuity(xml, stretch, before, &tracks);
-            set.label(xml);
-            let (first, _) = tracks[0];
-            self.clock(xml, &period, stretch.lane(*first).expect("it is shown"));
-            set.purpose(xml, self.channel);
-            for (index, track) in tracks {
-                xml.begin("Representation");
-                sets::representation(xml, track);
-                let lane = stretch.lane(*index).expect("it is shown");
-                period.template(xml, *index, track, lane);
-                xml.end();
+        let next = self.stretches().find(|next| next.number > stretch.number);
+        let end = next.map_or(Wall(i64::MAX), |next| next.begins);
+        let span = (stretch.begins + period.trimmed, end);
+        events::stream(xml, self.channel.events(), span, before.is_none());
+        for (set, tracks) in &shown {
+            self.set(xml, &period, before, set, tracks);
+        }
+        if self.document == Document::Sequence {
+            for (set, tracks) in &shown {
+                self.sequences(xml, &period, set, tracks);
             }
-            xml.end();
         }
         xml.end();
         true
+    }
+
+    fn set(
+        &self,
+        xml: &mut Xml,
+        period: &Period<'_>,
+        before: Option<&Stretch>,
+        set: &Set<'_>,
+        tracks: &[&(TrackIndex, &Track)],
+    ) {
+        let stretch = period.stretch;
+        xml.begin("AdaptationSet");
+        set.attributes(xml, set.id);
+        set.format(xml);
+        self.continuity(xml, stretch, before, tracks);
+        set.label(xml);
+        let (first, _) = tracks[0];
+        self.clock(xml, period, stretch.lane(*first).expect("it is shown"));
+        set.purpose(xml, self.channel);
+        for (index, track) in tracks {
+            let lane = stretch.lane(*index).expect("it is shown");
+            xml.begin("Representation");
+            sets::representation(xml, track, false);
+            period.template(xml, (*index, track), lane, None);
+            xml.end();
+        }
+        xml.end();
+    }
+
+    /// The same tracks once more, each segment a sequence of parts: a set of
+    /// its own, which players leave out that can't read it (section 5.3.9.6.5).
+    fn sequences(
+        &self,
+        xml: &mut Xml,
+        period: &Period<'_>,
+        set: &Set<'_>,
+        tracks: &[&(TrackIndex, &Track)],
+    ) {
+        let parts = tracks.iter().map(|(index, _)| period.sequence(*index));
+        let Some(parts) = parts.collect::<Option<Vec<_>>>() else {
+            return;
+        };
+        if parts.iter().any(|count| *count != parts[0]) {
+            return;
+        }
+        xml.begin("AdaptationSet");
+        set.attributes(xml, set.id + sets::PARTS_SET);
+        set.format(xml);
+        let essential = "urn:mpeg:dash:ssr:2023";
+        sets::descriptor(xml, "EssentialProperty", essential, set.id);
+        let switching = "urn:mpeg:dash:adaptation-set-switching:2016";
+        sets::descriptor(xml, "SupplementalProperty", switching, set.id);
+        // Every part of sound can be decoded first, of video that of a segment.
+        let cadence = if set.kind() == Kind::Video {
+            parts[0]
+        } else {
+            1
+        };
+        xml.begin("SegmentSequenceProperties");
+        xml.attr("sapType", 1).attr("cadence", cadence).end();
+        set.label(xml);
+        let (first, _) = tracks[0];
+        self.clock(
+            xml,
+            period,
+            period.stretch.lane(*first).expect("it is shown"),
+        );
+        set.purpose(xml, self.channel);
+        for ((index, track), parts) in tracks.iter().zip(parts) {
+            let lane = period.stretch.lane(*index).expect("it is shown");
+            xml.begin("Representation");
+            sets::representation(xml, track, true);
+            period.template(xml, (*index, track), lane, Some(parts));
+            xml.end();
+        }
+        xml.end();
     }
 
     /// That players may go on from the period before as if there were no other

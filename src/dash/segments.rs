@@ -29,8 +29,24 @@ impl<'a> Period<'a> {
         lane.is_some_and(|lane| !lane.runs.is_empty() || self.open(track).is_some())
     }
 
-    /// The template of a track.
-    pub(super) fn template(&self, xml: &mut Xml, index: TrackIndex, track: &Track, lane: &Lane) {
+    /// Parts of each segment of a track, where it can be had as a sequence of
+    /// them: if all have as many.
+    pub(super) fn sequence(&self, index: TrackIndex) -> Option<u32> {
+        let track = self.channel.track_at(index);
+        let flows = self.ahead(track).is_some() && self.numbered.is_some();
+        let lane = self.stretch.lane(index).filter(|_| flows)?;
+        lane.parts.filter(|parts| *parts > 1)
+    }
+
+    /// The template of a track; of its parts, where segments are sequences of
+    /// so many of them.
+    pub(super) fn template(
+        &self,
+        xml: &mut Xml,
+        (index, track): (TrackIndex, &Track),
+        lane: &Lane,
+        sequence: Option<u32>,
+    ) {
         let scale = self.scale(lane);
         xml.begin("SegmentTemplate").attr("timescale", scale);
         match self.numbered {
@@ -55,18 +71,17 @@ impl<'a> Period<'a> {
         }
         let query = Query::of(self.channel);
         let generation = &self.channel.generation;
-        let header = ObjectName::Header {
-            generation,
-            id: lane.header.id,
+        let id = lane.header.id;
+        let header = ObjectName::Header { generation, id };
+        xml.some("k", sequence);
+        // The representation of parts has an id of its own.
+        let (folder, number) = match sequence {
+            Some(_) => (&*track.info.name, "$Number$-$SubNumber$"),
+            None => ("$RepresentationID$", "$Number$"),
         };
-        xml.attr(
-            "initialization",
-            format_args!("$RepresentationID$/{header}{query}"),
-        );
-        xml.attr(
-            "media",
-            format_args!("$RepresentationID$/{generation}-s$Number$.m4s{query}"),
-        );
+        xml.attr("initialization", format_args!("{folder}/{header}{query}"));
+        let media = format_args!("{folder}/{generation}-s{number}.m4s{query}");
+        xml.attr("media", media);
         if self.numbered.is_none() {
             self.timeline(xml, index, lane);
         }

@@ -4,6 +4,12 @@ use crate::dash::xml::Xml;
 use crate::media::channel::{Channel, Track, TrackIndex};
 use crate::media::cmaf::{Kind, Role, Roles, Transfer};
 
+/// Behind the name of a track, the id of its parts as a representation. Names
+/// have no such character.
+const PARTS: &str = "+parts";
+/// Added to the id of a set, the id of its parts as a set of their own.
+pub(super) const PARTS_SET: usize = 1_000;
+
 /// Tracks between which players switch: one content in one format at several
 /// bit rates.
 #[derive(Debug)]
@@ -63,13 +69,13 @@ impl<'a> Set<'a> {
     }
 
     /// Attributes of the set.
-    pub(super) fn attributes(&self, xml: &mut Xml) {
+    pub(super) fn attributes(&self, xml: &mut Xml, id: usize) {
         let (content, mime) = match self.kind() {
             Kind::Video => ("video", "video/mp4"),
             Kind::Audio => ("audio", "audio/mp4"),
             Kind::Text | Kind::Metadata => ("text", "application/mp4"),
         };
-        xml.attr("id", self.id).attr("contentType", content);
+        xml.attr("id", id).attr("contentType", content);
         xml.some("lang", self.first().language());
         xml.attr("mimeType", mime);
         xml.attr("segmentAlignment", true).attr("startWithSAP", 1);
@@ -130,10 +136,11 @@ impl<'a> Set<'a> {
     }
 }
 
-/// Attributes of a representation.
-pub(super) fn representation(xml: &mut Xml, track: &Track) {
+/// Attributes of a representation; what its parts are is one of its own.
+pub(super) fn representation(xml: &mut Xml, track: &Track, of_parts: bool) {
     let header = &track.info.header;
-    xml.attr("id", &track.info.name);
+    let suffix = if of_parts { PARTS } else { "" };
+    xml.attr("id", format_args!("{}{suffix}", track.info.name));
     xml.attr("bandwidth", bandwidth(track));
     xml.attr("codecs", &header.codec);
     if header.kind == Kind::Video {

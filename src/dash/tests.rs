@@ -1,15 +1,19 @@
 //! MPDs against files, against a foreign reader, and over the life of channels.
 
+mod patches;
+
 use std::collections::BTreeMap;
 
 use dash_mpd_core::{MPD, SegmentTemplate};
 use proptest::prelude::*;
 
-use crate::dash::{Document, is_ready, mpd};
+use crate::dash::{Document, is_ready, mpd, stamp};
 use crate::media::channel::Track;
 use crate::media::cmaf::{Kind, Role};
+use crate::media::event::{Role as EventRole, Statement};
 use crate::media::presentation::{Caption, Presentation, TrackWords};
 use crate::media::testing::{self, Script, header};
+use crate::time::Micros;
 
 const BOTH: [Document; 2] = [Document::Number, Document::Timeline];
 
@@ -276,6 +280,76 @@ fn s5_3_3_sets_say_what_tracks_are() {
     );
 }
 
+#[test]
+fn t32_segments_are_sequences_of_the_parts_of_the_playlist() {
+    let script = testing::reference_state();
+    let mpd = golden("sequence", &script, Document::Sequence);
+    let sets = &mpd.periods[0].adaptations;
+    assert_eq!(sets.len(), 4, "each twice");
+    for (set, parts) in sets[..2].iter().zip(&sets[2..]) {
+        let essential = &parts.essential_property[0];
+        assert_eq!(essential.schemeIdUri, "urn:mpeg:dash:ssr:2023");
+        assert_eq!(essential.value, set.id);
+        assert_eq!(parts.representations.len(), set.representations.len());
+        assert!(set.essential_property.is_empty());
+    }
+    let text = mpd::render(&script.channel, Document::Sequence);
+    assert_eq!(text.matches(" k=\"4\"").count(), 3);
+    assert_eq!(text.matches("/e7-s$Number$-$SubNumber$.m4s\"").count(), 3);
+    assert!(text.contains("media=\"v1/e7-s$Number$-$SubNumber$.m4s\""));
+}
+
+#[test]
+fn segments_that_are_not_divided_alike_are_no_sequences() {
+    let mut script = testing::reference_state();
+    script.close("a1", 24_000 * 2);
+    script.segment("a1", &[16_000; 6]);
+    let text = mpd::render(&script.channel, Document::Sequence);
+    assert_eq!(text.matches("ssr:2023").count(), 1, "video alone");
+}
+
+#[test]
+fn s5_10_2_splice_sections_are_events_of_their_period() {
+    let mut script = testing::reference_state();
+    let at = |ms: i64| testing::EPOCH + Micros(ms * 1_000);
+    let mut out = Statement::new("break", at(204_000));
+    out.splice = Some((EventRole::Out, vec![0xfc, 0x30].into()));
+    out.planned = Some(Micros(30_000_000));
+    let before = stamp(&script.channel, Document::Number);
+    script.tell(out);
+    assert_ne!(stamp(&script.channel, Document::Number), before);
+    let mut back = Statement::new("break", at(204_000));
+    back.end = Some(at(214_000));
+    back.splice = Some((EventRole::In, vec![0xfc, 0x31].into()));
+    script.tell(back);
+    script.tell(Statement::new("operator", at(206_000)));
+    let mpd = golden("events", &script, Document::Number);
+    let stream = &mpd.periods[0].event_streams[0];
+    assert_eq!(stream.schemeIdUri, "urn:scte:scte35:2014:xml+bin");
+    let times: Vec<_> = stream
+        .event
+        .iter()
+        .map(|event| event.presentationTime)
+        .collect();
+    assert_eq!(times, [Some(4_000), Some(14_000)]);
+    assert_eq!(stream.event[0].duration, Some(10_000));
+    // In two periods each event is in that which it begins in.
+    for (name, second) in [("v1", 90_000), ("v2", 90_000), ("a1", 48_000)] {
+        script.close(name, second);
+        script.discontinuity(name, 0xb0);
+        script.segment(name, &[second / 2; 4]);
+    }
+    let mut next = Statement::new("next", at(223_000));
+    next.splice = Some((EventRole::Command, vec![0xfc].into()));
+    script.tell(next);
+    let mpd = parse(&mpd::render(&script.channel, Document::Timeline));
+    let counts = mpd
+        .periods
+        .iter()
+        .map(|period| period.event_streams[0].event.len());
+    assert_eq!(counts.collect::<Vec<_>>(), [2, 1]);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Part,
@@ -375,6 +449,7 @@ proptest! {
         let mut settled = [Settled::default(), Settled::default()];
         let mut seen: [Option<(crate::media::stretch::Stamp, String)>; 2] = [None, None];
         let mut breaks = [0u64; 2];
+        let mut timelines: Vec<String> = Vec::new();
         for (name, part) in tracks {
             script.segment(name, &[part; 4]);
         }
@@ -405,7 +480,7 @@ proptest! {
             }
             for (at, document) in BOTH.into_iter().enumerate() {
                 let text = mpd::render(&script.channel, document);
-                let stamp = document.stamp(&script.channel);
+                let stamp = stamp(&script.channel, document);
                 if let Some((before, known)) = &seen[at] {
                     prop_assert!(stamp.version >= before.version && stamp.at >= before.at);
                     prop_assert_eq!(stamp.version == before.version, stamp.at == before.at);
@@ -417,6 +492,10 @@ proptest! {
                 settled[at].check(&mpd);
                 if document == Document::Timeline {
                     check_segments(&script, &mpd);
+                    for earlier in timelines.iter().rev().take(3) {
+                        patches::check(earlier, &text);
+                    }
+                    timelines.push(text.clone());
                 }
                 seen[at] = Some((stamp, text));
             }

@@ -168,9 +168,10 @@ fn attribute(name: &str, value: serde_json::Value) -> Result<Value, String> {
             check_text(name, &text)?;
             Ok(Value::Text(text))
         }
+        // Lists have no exponents: what is out of this range is written long.
         serde_json::Value::Number(number) => number
             .as_f64()
-            .filter(|number| number.abs() < 1e15)
+            .filter(|number| *number == 0.0 || (1e-6..1e15).contains(&number.abs()))
             .map(Value::Number)
             .ok_or_else(|| format!("attribute {name} is out of range")),
         _ => Err(format!("attribute {name} is neither text nor a number")),
@@ -263,6 +264,11 @@ mod tests {
                 "neither text nor a number",
             ),
             (r#"{"attributes": {"X-A": 1e300}}"#, "out of range"),
+            (r#"{"attributes": {"X-A": 1e-300}}"#, "out of range"),
+            (
+                r#"{"end": "9999-12-31T23:59:59-01:00"}"#,
+                "end is not a date",
+            ),
         ];
         for (json, part) in wrong {
             let error = said(json).unwrap_err();

@@ -191,8 +191,7 @@ impl From<Refusal> for Decision {
     }
 }
 
-/// Decides on a request with a raw query, and says whether it wants a delta
-/// update.
+/// Decides on a request with a raw query, and says which directives it obeys.
 ///
 /// An ended playlist ignores its directives (section 6.2.5.2), malformed ones
 /// too, which is why the query is read here and not before.
@@ -202,14 +201,15 @@ pub fn decide_query(
     list: List,
     query: &str,
     strict_part_limit: bool,
-) -> (Decision, Option<Skip>) {
+) -> (Decision, Directives) {
+    let none = Directives::default();
     match Directives::parse(query) {
-        _ if channel.state().is_over() => (over(channel), None),
+        _ if channel.state().is_over() => (over(channel), none),
         Ok(directives) => (
             decide(channel, window, list, &directives, strict_part_limit),
-            directives.skip,
+            directives,
         ),
-        Err(bad) => (Decision::bad_request(bad.message()), None),
+        Err(bad) => (Decision::bad_request(bad.message()), none),
     }
 }
 
@@ -584,6 +584,21 @@ mod tests {
             all.iter()
                 .all(|bad| bad.to_string().starts_with("_HLS_part "))
         );
+    }
+
+    #[test]
+    fn s6_2_5_2_only_what_is_obeyed_makes_a_reload() {
+        let obeyed = |script: &Script, query| {
+            let window = script.window("v1");
+            decide_query(&script.channel, window, List::Media, query, false).1
+        };
+        let mut script = testing::reference_state();
+        assert_eq!(obeyed(&script, "a=1&_HLS_msn=109").msn, Some(109));
+        for foreign in ["a_HLS_msn=109", "a=_HLS_msn=109", "%5FHLS_msn=109"] {
+            assert_eq!(obeyed(&script, foreign), Directives::default(), "{foreign}");
+        }
+        script.end();
+        assert_eq!(obeyed(&script, "_HLS_msn=109"), Directives::default());
     }
 
     #[test]

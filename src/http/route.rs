@@ -13,12 +13,22 @@ pub enum Route<'a> {
         /// Name of the channel.
         channel: &'a str,
     },
-    /// `/live/{channel}/manifest.mpd`, `number.mpd` and `timeline.mpd`.
+    /// `/live/{channel}/manifest.mpd` and the other MPDs.
     Mpd {
         /// Name of the channel.
         channel: &'a str,
-        /// Every segment is to be listed.
-        timeline: bool,
+        /// Which one.
+        document: Document,
+    },
+    /// `/live/{channel}/{generation}-timeline-{version}.mpp`: what has changed
+    /// since that version.
+    Patch {
+        /// Name of the channel.
+        channel: &'a str,
+        /// Generation of the channel.
+        generation: &'a str,
+        /// Version of `timeline.mpd`.
+        version: u64,
     },
     /// `/live/{channel}/{track}.m3u8` with its delivery directives.
     MediaPlaylist {
@@ -182,16 +192,20 @@ impl<'a> Route<'a> {
                 object,
             });
         }
-        match rest {
-            "manifest.mpd" | "number.mpd" => {
-                let timeline = false;
-                return Some(Self::Mpd { channel, timeline });
-            }
-            "timeline.mpd" => {
-                let timeline = true;
-                return Some(Self::Mpd { channel, timeline });
-            }
-            _ => {}
+        if let Some(document) = Document::named(rest) {
+            return Some(Self::Mpd { channel, document });
+        }
+        if let Some(name) = rest.strip_suffix(".mpp") {
+            let (name, version) = name.rsplit_once('-')?;
+            let generation = name
+                .strip_suffix("-timeline")
+                .filter(|name| is_name(name))?;
+            let version = decimal(version)?;
+            return Some(Self::Patch {
+                channel,
+                generation,
+                version,
+            });
         }
         match rest.strip_suffix(".m3u8")? {
             "index" => Some(Self::Multivariant { channel }),
@@ -200,6 +214,32 @@ impl<'a> Route<'a> {
                 track,
                 query,
             }),
+            _ => None,
+        }
+    }
+}
+
+/// Which MPD of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// `manifest.mpd` and `number.mpd`: segments follow from their duration
+    /// and number wherever all of a period lie on one grid.
+    Number,
+    /// `timeline.mpd`: every segment is listed.
+    Timeline,
+    /// `sequence.mpd`: the first, and beside it segments as sequences of parts.
+    Sequence,
+}
+
+impl Document {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "manifest.mpd" | "number.mpd" => Some(Self::Number),
+            "timeline.mpd" => Some(Self::Timeline),
+            "sequence.mpd" => Some(Self::Sequence),
             _ => None,
         }
     }
@@ -379,12 +419,26 @@ mod tests {
             "/live/news/index.m3u8",
             Route::Multivariant { channel: "news" },
         );
-        for (name, timeline) in [("manifest", false), ("number", false), ("timeline", true)] {
+        for (name, document) in [
+            ("manifest", Document::Number),
+            ("number", Document::Number),
+            ("timeline", Document::Timeline),
+            ("sequence", Document::Sequence),
+        ] {
             let mpd = Route::Mpd {
                 channel: "news",
-                timeline,
+                document,
             };
             check(&format!("/live/news/{name}.mpd?a=b"), mpd);
+        }
+        let patch = Route::Patch {
+            channel: "news",
+            generation: "a-b",
+            version: 12,
+        };
+        check("/live/news/a-b-timeline-12.mpp", patch);
+        for unknown in ["a-timeline-012", "-timeline-1", "a-number-1", "a-timeline-"] {
+            check(&format!("/live/news/{unknown}.mpp"), Route::Unknown);
         }
         check("/live/news/other.mpd", Route::Unknown);
         check(

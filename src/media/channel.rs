@@ -7,14 +7,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::limits;
 use crate::media::cmaf::{Kind, Roles, TrackHeader};
-use crate::media::event::{EventChange, Events, REMEMBERED_TARGETS};
+use crate::media::event::{EventChange, Events};
 use crate::media::policy::PartAddressing;
 use crate::media::presentation::{Presentation, TrackWords};
 use crate::media::stretch::{Cell, Stretches};
 use crate::media::window::{HeaderObject, Segment, Window};
-use crate::time::{Micros, Wall};
+use crate::time::Wall;
 
 /// How a channel is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,17 +316,6 @@ impl Channel {
         self.tracks.iter().filter_map(Track::edge_date).max()
     }
 
-    /// Whether earlier removals of events should be forgotten without another:
-    /// they take half of the list, and its ids are better never used again.
-    pub(crate) fn has_old_removals(&self) -> bool {
-        let mut removed = self.events.removed();
-        let many = removed.len() >= limits::EVENT_IDS_MAX / 2;
-        let oldest = removed.next().filter(|_| many);
-        oldest.zip(self.edge_date()).is_some_and(|(oldest, edge)| {
-            oldest.at < Wall(edge.0.saturating_sub(self.removals_matter().0))
-        })
-    }
-
     /// A track by its name in URLs.
     pub fn track(&self, name: &str) -> Option<(TrackIndex, &Track)> {
         let index = self
@@ -454,17 +442,11 @@ impl Channel {
                 self.tracks[usize::from(track.0)].frames_bps = *frames_bps;
                 self.presentation_version += 1;
             }
-            Change::Event(change) => self.events.step(change, self.removals_matter()),
+            Change::Event(change) => {
+                self.events.step(change);
+                self.stretches.redraw();
+            }
         }
-    }
-
-    /// How long an event that left is remembered: the copy of a player may be
-    /// of a track that lags by a window and be older than its newest media.
-    fn removals_matter(&self) -> Micros {
-        let ms = self.targets.map_or(0, |targets| {
-            targets.window_ms + REMEMBERED_TARGETS * 1000 * u64::from(targets.segment_s)
-        });
-        Micros(i64::try_from(ms).map_or(i64::MAX, |ms| ms.saturating_mul(1000)))
     }
 
     fn window_mut(&mut self, index: TrackIndex) -> &mut Window {

@@ -4,6 +4,7 @@
 //! priming: media is held, nothing is served. Then the targets are settled,
 //! everything held goes onto the timelines, and the channel is live.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::limits;
@@ -93,6 +94,8 @@ pub struct Publisher {
     now: Mono,
     /// Events that ended before this date have been dropped.
     forgotten_before: Option<Wall>,
+    /// When events left that are remembered, and the version without them.
+    removals: VecDeque<(Mono, u64)>,
     chunks: u64,
     parts: u64,
 }
@@ -113,6 +116,7 @@ impl Publisher {
             last_media: now.mono,
             now: now.mono,
             forgotten_before: None,
+            removals: VecDeque::new(),
             chunks: 0,
             parts: 0,
         }
@@ -629,6 +633,18 @@ impl Publisher {
         ends.max().unwrap_or_default()
     }
 
+    /// End of what is no text and has moved within `longest_ms`, if there is
+    /// such.
+    fn programme_end(&self, longest_ms: u64) -> Option<Micros> {
+        let moves = |slot: &&Slot| self.now.ms_since(slot.moved) <= longest_ms;
+        let programme = self.slots.iter().filter(moves);
+        let ends = programme.filter_map(|slot| match &slot.phase {
+            Phase::Live(_, timeline) if !targets::is_text(&slot.header.track) => timeline.end(),
+            _ => None,
+        });
+        ends.max()
+    }
+
     fn move_to(&mut self, state: State) {
         if state != self.channel.state() {
             if state.is_over() {
@@ -641,28 +657,47 @@ impl Publisher {
     /// Fills what is late where that is wanted, and says of which tracks the
     /// edge stands still for longer than a playlist may stay as it is: one and
     /// a half target durations (RFC 8216bis section 6.2.1).
+    ///
+    /// Text may say nothing for long: that is no fault, and its list goes on
+    /// behind the programme, if need be by gaps. It may be ahead as well, where
+    /// what was said lasts.
     fn keep_pace(&mut self, targets: &Targets) {
-        let patience_us = i64::try_from(self.policy.fill_patience_ms).unwrap_or(0) * 1000;
+        let longest_ms = 1500 * u64::from(targets.segment_s);
+        let programme = self.programme_end(longest_ms);
         for index in 0..self.slots.len() {
             let slot = &mut self.slots[index];
             let Phase::Live(track, timeline) = &mut slot.phase else {
                 continue;
             };
+            let silent = !self.policy.fill_gaps && targets::is_text(&slot.header.track);
+            let programme = programme.filter(|_| silent);
+            let behind_ms = programme
+                .zip(timeline.end())
+                .map_or(u64::MAX, |(end, own)| {
+                    let behind = end.0.saturating_sub(own.0).max(0);
+                    behind.unsigned_abs() / 1000
+                });
             let track = *track;
             // What has come and is held until its end is known moves the edge
             // when more comes; a gap would cut into that.
             let moved = slot.moved.max(timeline.last_accepted());
-            if self.policy.fill_gaps && !slot.over {
+            if (self.policy.fill_gaps || programme.is_some()) && !slot.over {
+                let patience_us = match self.policy.fill_gaps {
+                    true => i64::try_from(self.policy.fill_patience_ms).unwrap_or(0) * 1000,
+                    // As long as the list may wait.
+                    false => i64::MAX,
+                };
                 let mut out = Output::new(track);
                 let edge = Still {
-                    edge_ms: self.now.ms_since(moved),
+                    edge_ms: self.now.ms_since(moved).min(behind_ms),
                     whole_ms: self.now.ms_since(slot.whole),
                 };
-                timeline.fill(self.now, &self.clock, (edge, patience_us), &mut out);
+                let how = (edge, patience_us, programme);
+                timeline.fill(self.now, &self.clock, how, &mut out);
                 self.absorb(TrackKey(index), out);
             }
             let still_ms = self.now.ms_since(self.slots[index].moved.max(moved));
-            let overdue = still_ms > 1500 * u64::from(targets.segment_s);
+            let overdue = still_ms.min(behind_ms) > longest_ms;
             if overdue && !self.channel.track_at(track).window.is_overdue() {
                 self.emit(Change::Overdue { track });
             }

@@ -90,6 +90,8 @@ pub struct Lane {
     pub number: i64,
     /// What its media needs to be decoded.
     pub header: Arc<HeaderObject>,
+    /// Parts of each of its segments, where all but the first have as many.
+    pub parts: Option<u32>,
     /// Listed whole segments, oldest first, without a hole in their numbers.
     pub runs: VecDeque<Run>,
 }
@@ -482,6 +484,7 @@ impl Stretches {
             offset_ticks: offset as u64,
             number: (first.msn as i64).saturating_sub(cells),
             header: Arc::clone(&segment.header),
+            parts: None,
             runs: VecDeque::new(),
         };
         let position = usize::from(track.0);
@@ -510,9 +513,16 @@ impl Stretches {
         let off = segment.msn != lane.first_msn
             && cell.is_none_or(|cell| is_off_grid(cell, lane, segment));
         let first = lane.runs.is_empty();
+        let parts = segment.parts.len() as u32;
+        let parts = match lane.parts {
+            _ if segment.msn == lane.first_msn => None,
+            None if segment.msn <= lane.first_msn + 1 => Some(parts),
+            known => known.filter(|known| *known == parts),
+        };
+        let divided = std::mem::replace(&mut lane.parts, parts) != parts;
         lane.push(segment);
         stretch.even &= !off;
-        if first || (off && even) {
+        if first || divided || (off && even) {
             self.redraw();
         }
     }

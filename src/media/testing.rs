@@ -246,9 +246,14 @@ impl Script {
 
     /// An event leaves.
     pub(crate) fn leave(&mut self, id: &str) {
-        let at = self.channel.edge_date().unwrap_or(Wall(i64::MIN));
-        let ids = vec![id.into()];
-        self.apply(&[Change::Event(EventChange::Left { at, ids })]);
+        let left = EventChange::Left(vec![id.into()]);
+        self.apply(&[Change::Event(left)]);
+    }
+
+    /// What has left by now is forgotten.
+    pub(crate) fn forget(&mut self) {
+        let version = self.channel.events().version();
+        self.apply(&[Change::Event(EventChange::Forgotten(version))]);
     }
 
     pub(crate) fn end(&mut self) {

@@ -81,6 +81,14 @@ impl Segment {
         body
     }
 
+    fn header_bytes(&self) -> u64 {
+        self.header.track.bytes.len() as u64
+    }
+
+    fn shares_header(&self, other: &Self) -> bool {
+        self.header.id == other.header.id
+    }
+
     /// Media time after its last sample, in ticks of the track.
     pub fn end_ticks(&self) -> i64 {
         self.start_ticks + self.duration_ticks as i64
@@ -136,7 +144,8 @@ pub struct Window {
     version: u64,
     /// Total ticks of the listed whole segments.
     listed_ticks: u64,
-    /// Bytes of all whole segments.
+    /// Bytes of all whole segments, and of the headers they came with: an
+    /// encoder may send another one with each.
     whole_bytes: u64,
 }
 
@@ -399,6 +408,13 @@ impl Window {
         self.meet_header(&segment);
         self.listed_ticks += segment.duration_ticks;
         self.whole_bytes += segment.bytes();
+        if !self
+            .segments
+            .back()
+            .is_some_and(|last| last.shares_header(&segment))
+        {
+            self.whole_bytes += segment.header_bytes();
+        }
         self.segments.push_back(segment);
         self.open = None;
         self.step_part(next_part);
@@ -419,7 +435,11 @@ impl Window {
             && oldest.msn < kept_from
         {
             assert!(self.retired > 0, "a listed segment is never dropped");
+            let next = self.segments.get(1);
             self.whole_bytes -= oldest.bytes();
+            if !next.is_some_and(|next| next.shares_header(oldest)) {
+                self.whole_bytes -= oldest.header_bytes();
+            }
             self.segments.pop_front();
             self.retired -= 1;
         }

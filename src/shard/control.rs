@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::http::reply::{Cache, Reply, ReplyBuilder};
 use crate::http::route::Route;
+use crate::limits;
 use crate::metrics;
 use crate::page;
 use crate::shard::{ExchangeId, Letter, Report, Shard, ShardId};
@@ -131,7 +132,17 @@ impl Shard {
         }
     }
 
+    /// The peer that asked is gone.
+    pub(super) fn leave_gathering(&mut self, exchange: ExchangeId) {
+        self.gatherings
+            .retain(|_, gathering| gathering.exchange != exchange);
+    }
+
     fn gather(&mut self, now: Now, exchange: ExchangeId, question: Question) {
+        if self.gatherings.len() >= limits::CORE_QUESTIONS_MAX {
+            let message = "too many ask for metrics or channels";
+            return self.desk.text(exchange, 503, message, now.wall);
+        }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         for other in (0..self.identity.count)

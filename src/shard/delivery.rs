@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dash::{self, Document};
+use crate::dash;
 use crate::hls::List;
 use crate::http::reply::Reply;
 use crate::http::request::{Method, Request};
@@ -159,6 +159,7 @@ impl Shard {
             let route = Route::parse(asked.target);
             if let Route::Multivariant { channel }
             | Route::Mpd { channel, .. }
+            | Route::Patch { channel, .. }
             | Route::MediaPlaylist { channel, .. }
             | Route::IFramePlaylist { channel, .. }
             | Route::DateRanges { channel, .. }
@@ -277,7 +278,8 @@ fn unknown(desk: &mut Desk, now: Now, channel: &Channel, asked: &Asked<'_>) {
 
 /// Whether there is anything to answer from yet.
 fn is_served(channel: &Channel, route: &Route<'_>) -> bool {
-    let waits = matches!(route, Route::Mpd { .. }) && channel.state() != State::Gone;
+    let waits =
+        matches!(route, Route::Mpd { .. } | Route::Patch { .. }) && channel.state() != State::Gone;
     channel.is_served() && (!waits || dash::is_ready(channel))
 }
 
@@ -293,12 +295,14 @@ fn answer(
     let ask = &asked.ask;
     match route {
         Route::Multivariant { .. } => reader.multivariant(desk, now, channel, ask),
-        Route::Mpd { timeline, .. } => {
-            let document = match timeline {
-                true => Document::Timeline,
-                false => Document::Number,
-            };
-            reader.mpd(desk, now, channel, document, ask);
+        Route::Mpd { document, .. } => reader.mpds.mpd(desk, now, channel, document, ask),
+        Route::Patch {
+            generation,
+            version,
+            ..
+        } => {
+            let of = (generation, version);
+            reader.mpds.patch(desk, now, channel, of, ask);
         }
         Route::MediaPlaylist { track, query, .. } => match channel.track(track) {
             Some((index, _)) => {

@@ -6,6 +6,7 @@
 //! exchange, one request and its response, so that protocols are added outside.
 
 mod ahead;
+mod chatter;
 mod control;
 mod dateranges;
 mod delivery;
@@ -28,6 +29,7 @@ use crate::http::request::{Method, Request};
 use crate::http::route::Route;
 use crate::media::rope::Rope;
 use crate::metrics::ShellCounters;
+use crate::shard::chatter::Chatter;
 use crate::shard::control::Gathering;
 use crate::shard::dateranges::Order;
 use crate::shard::delivery::Deferred;
@@ -164,6 +166,7 @@ pub struct Shard {
     identity: Identity,
     settings: Arc<Settings>,
     desk: Desk,
+    chatter: Chatter,
     homes: BTreeMap<Arc<str>, Home>,
     mirrors: BTreeMap<Arc<str>, Mirror>,
     /// The channel of every upload under way.
@@ -192,6 +195,7 @@ impl Shard {
             identity,
             settings,
             desk: Desk::new(),
+            chatter: Chatter::default(),
             homes: BTreeMap::new(),
             mirrors: BTreeMap::new(),
             uploads: BTreeMap::new(),
@@ -279,6 +283,7 @@ impl Shard {
         match route {
             Route::Multivariant { channel }
             | Route::Mpd { channel, .. }
+            | Route::Patch { channel, .. }
             | Route::MediaPlaylist { channel, .. }
             | Route::IFramePlaylist { channel, .. }
             | Route::Object { channel, .. } => {
@@ -296,11 +301,13 @@ impl Shard {
 
     fn gone(&mut self, now: Now, exchange: ExchangeId) {
         self.sinks.remove(&exchange);
+        self.leave_gathering(exchange);
         self.orders.remove(&exchange);
         self.desk.parked.remove(&exchange);
         if let Some(name) = self.uploads.remove(&exchange)
             && let Some(home) = self.homes.get_mut(&name)
             && let Some(running) = home.uploads.remove(&exchange)
+            && self.chatter.may_say(now.mono)
         {
             let track = running.upload.name();
             tracing::info!(channel = &*name, track, "the encoder left within an upload");
@@ -312,6 +319,7 @@ impl Shard {
 
     fn tick(&mut self, now: Now) {
         self.last_tick = now.mono;
+        self.chatter.tick(now.mono);
         self.tick_homes(now);
         self.tick_mirrors(now);
         self.tick_gatherings(now);

@@ -4,13 +4,13 @@
 //! Everything is made once a version and shared by all who ask.
 
 mod growing;
+mod mpd;
 mod sequence;
 mod stand;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::dash::{self, Document, mpd};
 use crate::hls::List;
 use crate::hls::cache::{self, Outcome, Resource, retry_after_s};
 use crate::hls::media::{MediaPlaylist, Version};
@@ -28,6 +28,7 @@ use crate::shard::ExchangeId;
 use crate::shard::desk::Desk;
 use crate::shard::parked::{Parked, Waiter};
 use crate::shard::reader::growing::Growing;
+use crate::shard::reader::mpd::Mpds;
 use crate::time::{Now, Wall};
 
 /// Media that is hinted is held this long, in milliseconds: AVPlayer gives a
@@ -36,7 +37,6 @@ const PART_HOLD_MS: u64 = 3_000;
 /// Replies of media objects that are kept for those who ask next.
 const RECENT_OBJECTS: usize = 4;
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
-const MPD_TYPE: &str = "application/dash+xml";
 
 /// A GET or HEAD, as far as a reader needs it.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +64,7 @@ pub(super) enum Answered {
 pub(super) struct Reader {
     tracks: Vec<TrackReader>,
     multivariant: [Option<(u64, Dated)>; 2],
-    /// By [`Document`] and compression.
-    mpds: [[Option<(u64, Dated)>; 2]; 2],
+    pub(super) mpds: Mpds,
 }
 
 #[derive(Debug)]
@@ -211,43 +210,6 @@ impl Reader {
         answer(desk, now, ask, reply, etag, cache);
     }
 
-    /// An MPD of a channel that has media.
-    pub(super) fn mpd(
-        &mut self,
-        desk: &mut Desk,
-        now: Now,
-        channel: &Channel,
-        document: Document,
-        ask: &Ask<'_>,
-    ) {
-        if channel.state() == State::Gone {
-            let Refusal { status, message } = reload::WITHDRAWN;
-            let reply = refuse(channel, None, status, (message, Outcome::Gone), now.wall);
-            return desk.respond(ask.exchange, Rc::new(reply));
-        }
-        let version = document.stamp(channel).version;
-        let (etag, cache) = (
-            mpd_etag(channel, document, ask.gzip),
-            dash::lifetime(channel),
-        );
-        let kept = &mut self.mpds[document as usize][usize::from(ask.gzip)];
-        if kept.as_ref().is_none_or(|(of, _)| *of != version) {
-            desk.counters.renders += 1;
-            let text = mpd::render(channel, document);
-            let body = if ask.gzip {
-                gzip::whole(&mut desk.deflater, text.as_bytes())
-            } else {
-                Rope::from(text)
-            };
-            let form = (MPD_TYPE, ask.gzip);
-            let reply = manifest_reply(body, form, &etag, cache, now.wall);
-            *kept = Some((version, Dated::new(reply, now.wall)));
-        }
-        let (_, dated) = kept.as_mut().expect("made above");
-        let reply = dated.get(now.wall);
-        answer(desk, now, ask, reply, || etag, cache);
-    }
-
     /// A media playlist: answered, parked or refused.
     pub(super) fn media_playlist(
         &mut self,
@@ -259,12 +221,13 @@ impl Reader {
         ask: &Ask<'_>,
     ) {
         let window = &channel.track_at(index).window;
-        let (decision, skip) = reload::decide_query(channel, window, list, query, strict);
+        let (decision, directives) = reload::decide_query(channel, window, list, query, strict);
+        let skip = directives.skip;
         match decision {
             Decision::Ready => {
                 let variant = Variant {
                     list,
-                    blocking: query.contains("_HLS_msn="),
+                    blocking: directives.msn.is_some(),
                     skip,
                     gzip: ask.gzip,
                 };
@@ -372,6 +335,7 @@ impl Reader {
         if cfg!(feature = "canary") && channel.seq % 64 == 63 {
             return;
         }
+        self.mpds.follow(desk, now, channel);
         let over = channel.state().is_over();
         for position in 0..self.tracks.len() {
             let index = TrackIndex(position as u16);
@@ -707,15 +671,6 @@ fn playlist_etag(channel: &Channel, (version, form): (u64, &str), gzip: bool) ->
         channel.generation,
         if gzip { "-gz" } else { "" }
     )
-}
-
-/// The tag of an MPD: of its document and version.
-fn mpd_etag(channel: &Channel, document: Document, gzip: bool) -> String {
-    let form = match document {
-        Document::Number => "-number",
-        Document::Timeline => "-timeline",
-    };
-    playlist_etag(channel, (document.stamp(channel).version, form), gzip)
 }
 
 fn manifest_reply(

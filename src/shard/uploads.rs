@@ -82,7 +82,9 @@ impl Shard {
             let reply = delivery::no_channel_reply(&name, now);
             return self.desk.respond(exchange, Rc::new(reply));
         }
-        tracing::info!(channel = &*name, "channel ended on request");
+        if self.chatter.may_say(now.mono) {
+            tracing::info!(channel = &*name, "channel ended on request");
+        }
         self.publish(now, &name);
         let home = self.homes.get_mut(&name).expect("it was just ended");
         let over = Fault::new(None, 0, FaultKind::Ended);
@@ -156,7 +158,10 @@ impl Shard {
         if sound && let Some(fault) = running.upload.fault() {
             self.desk.counters.upload_faults += 1;
             running.faulted = Some(now.mono);
-            tracing::warn!(channel = &*name, track = running.upload.name(), %fault, "upload refused");
+            if self.chatter.may_say(now.mono) {
+                let track = running.upload.name();
+                tracing::warn!(channel = &*name, track, %fault, "upload refused");
+            }
         }
         let cap = running.upload.discarded() > limits::REFUSED_BODY_BYTES_MAX;
         if cap && !running.answered {
@@ -267,7 +272,9 @@ impl Shard {
                 .respond(exchange, Rc::new(fault_reply(name, &fault, now.wall)));
         }
         let home = self.homes.entry(Arc::clone(&key)).or_insert_with(|| {
-            tracing::info!(channel = name, "channel opened");
+            if self.chatter.may_say(now.mono) {
+                tracing::info!(channel = name, "channel opened");
+            }
             Home::new(name, &generation(now), &self.settings, now)
         });
         if home.uploads.len() >= limits::CHANNEL_UPLOADS_MAX {
@@ -418,7 +425,9 @@ impl Shard {
             .into_keys()
             .map(|shard| (shard, Subscription::Stale))
             .collect();
-        tracing::info!(channel = &**name, "channel opened again");
+        if self.chatter.may_say(now.mono) {
+            tracing::info!(channel = &**name, "channel opened again");
+        }
         self.homes.insert(Arc::clone(name), renewed);
     }
 
@@ -439,7 +448,9 @@ impl Shard {
                 },
             );
         }
-        tracing::info!(channel = &**name, "channel closed");
+        if self.chatter.may_say(now.mono) {
+            tracing::info!(channel = &**name, "channel closed");
+        }
     }
 }
 

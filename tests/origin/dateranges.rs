@@ -3,7 +3,7 @@
 
 use headwater::http::request::{BodyLength, Method};
 use headwater::limits;
-use headwater::media::policy::Policy;
+use headwater::media::policy::{AfterEnd, Policy};
 use headwater::shard::{Input, Settings, ShardId};
 
 use crate::encoder::{Fragment, Frame, Message, Spec, boxed, splice_insert, words};
@@ -315,6 +315,45 @@ fn descriptions_under_way_are_bounded() {
     process.input(0, Input::Gone { exchange: open[0] });
     let again = process.put(&format!("{RANGES}/more"));
     assert!(process.answer(again).is_none(), "a place was given back");
+}
+
+#[test]
+fn a_channel_that_is_over_takes_nothing_in() {
+    for after_end in [AfterEnd::Endlist, AfterEnd::Gone] {
+        let policy = Policy {
+            after_end,
+            ..Policy::default()
+        };
+        let settings = Settings {
+            policy,
+            ..Settings::default()
+        };
+        let mut process = Process::new(1, settings);
+        let mut camera = Camera::new();
+        endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 8_000);
+        let ahead = r#"{"start": "2026-01-01T00:20:00Z"}"#;
+        assert_eq!(order(&mut process, "a", ahead).status, 201);
+        process.pass(61_000);
+        assert_eq!(order(&mut process, "b", ahead).status, 409, "{after_end}");
+        assert_eq!(delete(&mut process, "a").status, 409, "{after_end}");
+        let shown = process.get(&format!("{RANGES}/a")).status;
+        assert_eq!(shown, 200, "{after_end}");
+    }
+}
+
+#[test]
+fn an_id_may_come_again_once_nobody_can_mistake_it() {
+    let mut process = short();
+    let mut camera = Camera::new();
+    let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 8_000);
+    let ahead = r#"{"start": "2026-01-01T00:05:00Z"}"#;
+    assert_eq!(order(&mut process, "a", ahead).status, 201);
+    assert_eq!(delete(&mut process, "a").status, 204);
+    // A window of 20 s and 12 targets of 2 s.
+    stream(&mut process, upload, &mut camera, 43_000);
+    assert_eq!(order(&mut process, "a", ahead).status, 409);
+    stream(&mut process, upload, &mut camera, 2_000);
+    assert_eq!(order(&mut process, "a", ahead).status, 201);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use headwater::http::request::{BodyLength, Method};
 use headwater::limits;
 use headwater::media::policy::Policy;
-use headwater::shard::{ExchangeId, Input, Settings};
+use headwater::shard::{ExchangeId, Input, Letter, Settings};
 
 use crate::shell::{Camera, Fields, Process, endless, stream};
 
@@ -33,6 +33,30 @@ fn uploads_of_a_channel_are_bounded() {
     process.input(0, Input::Gone { exchange: open[0] });
     let again = process.put("/ingest/c/more.cmfv");
     assert!(process.answer(again).is_none(), "a place was given back");
+}
+
+#[test]
+fn questions_about_all_cores_are_bounded() {
+    let mut process = Process::new(2, Settings::default());
+    // The other core's answers stay out until their second is over.
+    process.lose = |letter| matches!(letter, Letter::Gathered { .. });
+    let ask = |process: &mut Process| process.get_at(0, "/metrics", Fields::default());
+    let open: Vec<ExchangeId> = (0..limits::CORE_QUESTIONS_MAX)
+        .map(|_| ask(&mut process))
+        .collect();
+    let further = ask(&mut process);
+    assert_eq!(process.answer(further).expect("refused").status, 503);
+    process.leave(0, open[0]);
+    let again = ask(&mut process);
+    assert!(process.answer(again).is_none(), "a place was given back");
+    process.pass(1_100);
+    assert!(
+        process.answer(open[0]).is_none(),
+        "nobody is there to hear it"
+    );
+    for exchange in open[1..].iter().chain([&again]) {
+        assert_eq!(process.answer(*exchange).expect("told").status, 200);
+    }
 }
 
 #[test]

@@ -133,3 +133,67 @@ fn a_channel_that_ended_has_a_static_mpd_or_none() {
         }
     }
 }
+
+#[test]
+fn t31_a_patch_is_early_then_there_then_gone() {
+    let mut process = Process::one();
+    let mut camera = Camera::new();
+    let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 10_400);
+    let text = process.get(&target("timeline.mpd")).text();
+    let (_, rest) = text.split_once("<PatchLocation ttl=\"60\">").expect("one");
+    let patch = target(rest.split_once('<').expect("it ends").0);
+    let early = process.get(&patch);
+    assert_eq!(
+        (early.status, early.field("Cache-Control")),
+        (425, Some("no-store"))
+    );
+    assert_eq!(early.field("Access-Control-Allow-Origin"), Some("*"));
+    let published = attr(&text, "publishTime");
+    for _ in 0..3 {
+        stream(&mut process, upload, &mut camera, 2_000);
+        let answer = process.get(&patch);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let media_type = "application/dash-patch+xml";
+        assert_eq!(answer.field("Content-Type"), Some(media_type));
+        let newest = process.get(&target("timeline.mpd")).text();
+        let patch = answer.text();
+        assert_eq!(attr(&patch, "originalPublishTime"), published);
+        assert_eq!(attr(&patch, "publishTime"), attr(&newest, "publishTime"));
+        assert_eq!(attr(&patch, "mpdId"), attr(&newest, "id"));
+    }
+    // Nobody asks for a while, and then for what is no longer known.
+    stream(&mut process, upload, &mut camera, 80_000);
+    assert_eq!(process.get(&patch).status, 410);
+    let other = patch.replace("-timeline-", "x-timeline-");
+    assert_eq!(
+        process.get(&other).status,
+        410,
+        "another life of the channel"
+    );
+    assert_eq!(process.get(&target("timeline.mpd")).status, 200);
+}
+
+#[test]
+fn every_core_draws_the_same_mpds() {
+    let name = crate::mirrors::at_home();
+    let mut process = Process::new(2, Settings::default());
+    let mut camera = Camera::new();
+    let upload = endless(
+        &mut process,
+        &format!("/ingest/{name}/v.cmfv"),
+        &mut camera,
+        7_000,
+    );
+    // The other core learns of the channel now, and later.
+    for _ in 0..20 {
+        stream(&mut process, upload, &mut camera, 600);
+        for document in ["number", "timeline", "sequence"] {
+            let target = format!("/live/{name}/{document}.mpd");
+            let asked = [0, 1].map(|core| process.get_at(core, &target, Fields::default()));
+            let told = asked.map(|exchange| process.answer(exchange).expect("answered"));
+            assert_eq!(told[0].text(), told[1].text());
+            assert_eq!(told[0].field("ETag"), told[1].field("ETag"));
+            assert_eq!(told[0].status, 200);
+        }
+    }
+}

@@ -69,13 +69,14 @@ impl Ledger {
     fn event(&mut self, change: &EventChange) {
         let said = match change {
             EventChange::Told(said) => said,
-            EventChange::Left { ids, .. } => {
+            EventChange::Left(ids) => {
                 for id in ids {
                     let known = self.events.remove(&**id);
                     assert!(known.is_some(), "{id} leaves and was not there");
                 }
                 return;
             }
+            EventChange::Forgotten(_) => return,
         };
         let known = self.events.entry(said.id.to_string()).or_default();
         for before in known.iter() {
@@ -128,6 +129,7 @@ impl Ledger {
                 }
                 Change::Event(change) => self.event(change),
                 Change::Cell(_)
+                | Change::Torn { .. }
                 | Change::Evict { .. }
                 | Change::Rates { .. }
                 | Change::FrameRates { .. }

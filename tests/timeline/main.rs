@@ -13,5 +13,6 @@ mod parts;
 mod script;
 mod segments;
 mod sources;
+mod stretches;
 mod text;
 mod window;

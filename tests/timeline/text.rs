@@ -165,3 +165,74 @@ fn s6_2_1_silence_of_text_is_a_gap_however_long_and_breaks_nothing() {
     assert!(told.whole.last().is_some_and(|newest| !newest.gap));
     assert!(script.faults.is_empty(), "{:?}", script.faults);
 }
+
+#[test]
+fn s6_2_1_a_list_of_silent_text_goes_on_with_the_programme() {
+    for chunk_ms in [2_000, 200] {
+        let (mut video, mut text) = (Source::video(), text(chunk_ms));
+        let mut script = Script::live();
+        script.connect(&mut video);
+        script.connect(&mut text);
+        script.run(&mut [&mut video, &mut text], 8_000);
+        let what = format!("chunks of {chunk_ms} ms");
+        let said = script.told("t").whole.len();
+        for _ in 0..300 {
+            script.run(&mut [&mut video], 200);
+            assert!(!script.window("t").is_overdue(), "{what}");
+            let end_ms = |name| {
+                let window = script.window(name);
+                let scale = window.newest_header().expect("media").track.timescale;
+                scale.micros(window.end_ticks().expect("media")).0 / 1000
+            };
+            let behind_ms = end_ms("v") - end_ms("t");
+            assert!((0..=5_000).contains(&behind_ms), "{what}: {behind_ms}");
+        }
+        let told = script.told("t");
+        assert!(told.whole.len() >= said + 28, "{what}");
+        assert!(told.whole[said + 1..].iter().all(|segment| segment.gap));
+        // Somebody speaks again.
+        text.made = video.time() / 90 / u64::from(chunk_ms);
+        script.run(&mut [&mut video, &mut text], 8_000);
+        let told = script.told("t");
+        assert!(
+            told.whole[told.whole.len() - 2..]
+                .iter()
+                .all(|segment| !segment.gap)
+        );
+        assert!(told.whole.iter().all(|segment| !segment.discontinuity));
+        assert!(script.faults.is_empty(), "{what}: {:?}", script.faults);
+    }
+}
+
+#[test]
+fn s6_2_1_text_that_is_ahead_is_not_filled_and_not_late() {
+    let (mut video, mut text) = (Source::video(), text(2_000));
+    let mut script = Script::live();
+    script.connect(&mut video);
+    script.connect(&mut text);
+    script.run(&mut [&mut video, &mut text], 8_000);
+    // Told as it begins, and shown for long.
+    let long = cue(text.time(), 10_000, 7).read(&text.header);
+    script.chunk(&text, long, false);
+    for _ in 0..50 {
+        script.run(&mut [&mut video], 200);
+        assert!(!script.window("t").is_overdue());
+    }
+    let next = cue(text.time() + 10_000, 2_000, 8).read(&text.header);
+    script.chunk(&text, next, false);
+    let told = script.told("t");
+    assert!(told.whole.iter().all(|segment| !segment.gap));
+    assert!(script.faults.is_empty(), "{:?}", script.faults);
+}
+
+#[test]
+fn s6_2_1_text_does_not_outlive_the_programme() {
+    let (mut video, mut text) = (Source::video(), text(2_000));
+    let mut script = Script::live();
+    script.connect(&mut video);
+    script.connect(&mut text);
+    script.run(&mut [&mut video, &mut text], 8_000);
+    script.pass(10_000);
+    assert!(script.told("t").whole.iter().all(|segment| !segment.gap));
+    assert!(script.window("t").is_overdue() && script.window("v").is_overdue());
+}

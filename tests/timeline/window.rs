@@ -67,3 +67,24 @@ fn memory_falls_with_its_budget_but_not_below_three_targets() {
         "it grows again"
     );
 }
+
+#[test]
+fn headers_that_come_anew_with_each_segment_are_memory_too() {
+    let mut script = Script::live();
+    let mut video = Source::video();
+    script.connect(&mut video);
+    script.run(&mut [&mut video], 10_000);
+    let before = script.publisher.bytes();
+    for number in 0..6 {
+        let track = &mut video.header.tracks[0];
+        (track.digest, track.bytes) = (number, vec![0; 100_000].into());
+        script.connect(&mut video);
+        script.run(&mut [&mut video], 2_000);
+    }
+    let held = script.publisher.bytes();
+    assert!(held > before + 400_000, "{held}, {before}");
+    script.publisher.limit_window(0);
+    script.run(&mut [&mut video], 20_000);
+    let held = script.publisher.bytes();
+    assert!((100_000..200_000).contains(&held), "the one in use: {held}");
+}

@@ -86,8 +86,6 @@ pub struct Event {
 pub struct Removed {
     /// The first version of the list that it is not in.
     pub since: u64,
-    /// Date of the live edge when it left.
-    pub at: Wall,
     /// Which it was.
     pub id: Arc<str>,
 }
@@ -98,12 +96,9 @@ pub enum EventChange {
     /// Something more is known.
     Told(Arc<Statement>),
     /// Events leave, with all that was said of them.
-    Left {
-        /// Date of the live edge.
-        at: Wall,
-        /// Which they are.
-        ids: Vec<Arc<str>>,
-    },
+    Left(Vec<Arc<str>>),
+    /// Those that had left by this version of the list are forgotten.
+    Forgotten(u64),
 }
 
 /// Why a statement is not taken in.
@@ -145,7 +140,8 @@ impl fmt::Display for Refusal {
 }
 
 /// Removed ids are remembered for this many target durations beyond a window:
-/// longer than any reader may rely on what it has of an older list.
+/// longer than any reader may rely on what it has of an older list. Time is that
+/// of the process, because dates may leap.
 pub const REMEMBERED_TARGETS: u64 = 12;
 /// Dates are printed in milliseconds and tracks begin within a frame of each
 /// other: an event is over when it ended this long before all listed media.
@@ -465,25 +461,27 @@ impl Events {
         own.map(Event::whole)
     }
 
-    /// Applies one change. Once what has left takes half of the ids there may be,
-    /// that is forgotten of it which left longer than `remembered` ago; before,
-    /// nothing is: dates may leap, and an id must not come again.
-    pub(crate) fn step(&mut self, change: &EventChange, remembered: Micros) {
-        self.version += 1;
+    /// Applies one change.
+    pub(crate) fn step(&mut self, change: &EventChange) {
         match change {
-            EventChange::Told(statement) => self.tell(statement),
-            EventChange::Left { at, ids } => {
-                if self.removed.len() + ids.len() >= limits::EVENT_IDS_MAX / 2 {
-                    self.forget(Wall(at.0.saturating_sub(remembered.0)));
-                }
+            EventChange::Told(statement) => {
+                self.version += 1;
+                self.tell(statement);
+            }
+            EventChange::Left(ids) => {
+                self.version += 1;
                 self.list.retain(|event| !ids.contains(event.id()));
                 let since = self.version;
                 let removed = ids.iter().map(|id| Removed {
                     since,
-                    at: *at,
                     id: Arc::clone(id),
                 });
                 self.removed.extend(removed);
+            }
+            EventChange::Forgotten(until) => {
+                let old = self.removed.partition_point(|gone| gone.since <= *until);
+                self.removed.drain(..old);
+                self.remembers_from = *until;
             }
         }
         assert!(
@@ -501,13 +499,6 @@ impl Events {
         match list.find(|event| *event.id() == statement.id) {
             Some(event) => event.told.push(told),
             None => self.list.push(Event { told: vec![told] }),
-        }
-    }
-
-    /// Forgets what left before `past`.
-    fn forget(&mut self, past: Wall) {
-        while let Some(gone) = self.removed.pop_front_if(|gone| gone.at < past) {
-            self.remembers_from = gone.since;
         }
     }
 }

@@ -145,7 +145,14 @@ impl Scene<'_> {
         if idle && self.events_of(&cues[0].name).next().is_some() {
             return Vec::new();
         }
-        cues.iter().flat_map(|cue| self.cue(cue)).collect()
+        // Cues of one section may call the same event off.
+        let mut steps = Vec::new();
+        for step in cues.iter().flat_map(|cue| self.cue(cue)) {
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        steps
     }
 
     fn cue(&self, cue: &Cue) -> Vec<Step> {
@@ -289,12 +296,9 @@ mod tests {
                         };
                         EventChange::Told(statement.into())
                     }
-                    Step::Cancel(id) => EventChange::Left {
-                        at: self.edge,
-                        ids: vec![id],
-                    },
+                    Step::Cancel(id) => EventChange::Left(vec![id]),
                 };
-                self.events.step(&change, Micros(24_000_000));
+                self.events.step(&change);
             }
             Ok(())
         }
@@ -367,6 +371,24 @@ mod tests {
         board.edge = at(11);
         board.hear(cancel_section(71), at(11));
         assert_eq!(starts(&board), [at(10)], "it has begun");
+    }
+
+    #[test]
+    fn s4_4_5_1_1_an_event_is_called_off_once_by_a_section() {
+        let mut board = Board::at(0);
+        board.hear(bytes(PLACEMENT_START), at(10));
+        let cancel = b"\x02\x09CUEI\x48\x00\x00\x8e\xff";
+        let data = section(6, &[0x7f], &cancel.repeat(2)).into();
+        let message = Message {
+            scheme: BINARY.into(),
+            timescale: 1000,
+            time: MessageTime::Absolute(0),
+            duration: None,
+            data,
+        };
+        let got = steps(&message, at(5), board.edge, &board.events).unwrap();
+        let id = "segment-1207959694-34-1767225610000".into();
+        assert_eq!(got, [Step::Cancel(id)]);
     }
 
     #[test]

@@ -12,13 +12,12 @@ fn say(events: &mut Events, statement: &Statement, edge: Wall) -> Result<bool, R
     let Some(more) = events.weigh(statement, edge, None)? else {
         return Ok(false);
     };
-    events.step(&EventChange::Told(Arc::new(more)), Micros(24_000_000));
+    events.step(&EventChange::Told(Arc::new(more)));
     Ok(true)
 }
 
-fn leave(events: &mut Events, id: &str, at: Wall) {
-    let ids = vec![id.into()];
-    events.step(&EventChange::Left { at, ids }, Micros(24_000_000));
+fn leave(events: &mut Events, id: &str) {
+    events.step(&EventChange::Left(vec![id.into()]));
 }
 
 #[test]
@@ -165,14 +164,18 @@ fn what_cannot_be_seen_is_not_taken_in() {
     let ahead = Statement::new("a", at(limit + 1));
     assert_eq!(weigh(&events, &ahead), Err(Refusal::Ahead));
     say(&mut events, &reaches_in, at(100)).unwrap();
-    leave(&mut events, "in", at(101));
+    leave(&mut events, "in");
+    let (left, shown) = (events.version(), Statement::new("other", at(50)));
+    say(&mut events, &shown, at(100)).unwrap();
+    leave(&mut events, "other");
     assert_eq!(weigh(&events, &reaches_in), Err(Refusal::Spent));
-    leave(&mut events, "other", at(1_000_000));
-    assert_eq!(weigh(&events, &reaches_in), Err(Refusal::Spent));
-    for number in 0..limits::EVENT_IDS_MAX / 2 {
-        leave(&mut events, &format!("x{number}"), at(1_000_000));
-    }
-    assert_eq!(weigh(&events, &reaches_in), Ok(true), "long ago, of many");
+    assert!(events.remembers(left - 1));
+    let version = events.version();
+    events.step(&EventChange::Forgotten(left));
+    assert_eq!(events.version(), version, "nothing listed has changed");
+    assert_eq!(weigh(&events, &reaches_in), Ok(true), "long ago");
+    assert_eq!(weigh(&events, &shown), Err(Refusal::Spent), "of late");
+    assert!(events.remembers(left) && !events.remembers(left - 1));
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn the_list_ends_at_its_limits() {
     assert_eq!(say(&mut events, &more, at(0)), Err(Refusal::Full));
     let known = Statement::new("e0", at(10));
     assert_eq!(say(&mut events, &known, at(0)), Ok(false));
-    leave(&mut events, "e1", at(0));
+    leave(&mut events, "e1");
     assert_eq!(say(&mut events, &further, at(0)), Ok(true));
 
     let mut events = Events::default();
@@ -217,11 +220,11 @@ fn the_list_ends_at_its_limits() {
             say(&mut events, &Statement::new(&id, at(10)), at(0)),
             Ok(true)
         );
-        leave(&mut events, &id, at(0));
+        leave(&mut events, &id);
     }
     assert_eq!(say(&mut events, &further, at(0)), Err(Refusal::Full));
-    leave(&mut events, "e0", at(30));
-    assert_eq!(say(&mut events, &further, at(30)), Ok(true));
+    events.step(&EventChange::Forgotten(2));
+    assert_eq!(say(&mut events, &further, at(0)), Ok(true));
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::{Phase, Publisher, TrackKey};
 use crate::media::bmff::Error;
-use crate::media::channel::{Change, State};
+use crate::media::channel::Change;
 use crate::media::cmaf::Message;
-use crate::media::event::{EventChange, Events, Refusal, Statement, Step, steps};
-use crate::time::{Now, Wall};
+use crate::media::event::{
+    EventChange, Events, REMEMBERED_TARGETS, Refusal, Statement, Step, steps,
+};
+use crate::time::{Mono, Now, Wall};
 
 impl Publisher {
     /// Takes in the event messages of a chunk that was just placed.
@@ -71,7 +73,7 @@ impl Publisher {
     /// Puts a statement into the list of events, as far as it says anything
     /// new; `Ok(false)` where it does not.
     pub fn tell(&mut self, now: Now, statement: &Statement) -> Result<bool, Refusal> {
-        if self.channel.state() == State::Ended {
+        if self.channel.state().is_over() {
             return Err(Refusal::Ended);
         }
         let (edge, oldest) = (self.edge_date(now), self.oldest_date(now));
@@ -86,7 +88,7 @@ impl Publisher {
     /// `None` where there is none.
     pub fn withdraw(&mut self, now: Now, id: &str) -> Option<Result<bool, Refusal>> {
         let event = self.channel.events().get(id)?;
-        if self.channel.state() == State::Ended {
+        if self.channel.state().is_over() {
             return Some(Err(Refusal::Ended));
         }
         let edge = self.edge_date(now);
@@ -115,8 +117,18 @@ impl Publisher {
     }
 
     fn remove(&mut self, now: Now, ids: Vec<Arc<str>>) {
-        let at = self.edge_date(now);
-        self.emit(Change::Event(EventChange::Left { at, ids }));
+        self.emit(Change::Event(EventChange::Left(ids)));
+        let version = self.channel.events().version();
+        self.removals.push_back((now.mono, version));
+    }
+
+    /// How long an event that left is remembered: the copy of a player may be
+    /// of a track that lags by a window and be older than its newest media.
+    fn removals_matter_ms(&self) -> u64 {
+        let targets = self.channel.targets();
+        targets.map_or(self.policy.window_ms, |targets| {
+            targets.window_ms + REMEMBERED_TARGETS * 1000 * u64::from(targets.segment_s)
+        })
     }
 
     /// Date of the oldest listed media. A track that has stood still for a whole
@@ -138,6 +150,15 @@ impl Publisher {
     /// Drops the events that no listed media belongs to any more, and the memory
     /// of those that left long ago.
     pub(super) fn forget_events(&mut self, now: Now) {
+        let matter_ms = self.removals_matter_ms();
+        let old = |(at, _): &mut (Mono, u64)| now.mono.ms_since(*at) > matter_ms;
+        let mut forgotten = None;
+        while let Some((_, version)) = self.removals.pop_front_if(old) {
+            forgotten = Some(version);
+        }
+        if let Some(version) = forgotten {
+            self.emit(Change::Event(EventChange::Forgotten(version)));
+        }
         let oldest = self.oldest_date(now);
         if oldest == self.forgotten_before {
             return;
@@ -145,7 +166,7 @@ impl Publisher {
         self.forgotten_before = oldest;
         let over = oldest.map(|oldest| self.channel.events().over(oldest));
         let over = over.unwrap_or_default();
-        if !over.is_empty() || self.channel.has_old_removals() {
+        if !over.is_empty() {
             self.remove(now, over);
         }
     }

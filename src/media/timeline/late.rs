@@ -57,18 +57,20 @@ pub(super) struct Late {
 impl Timeline {
     /// Fills with gaps what should be there by now: media is expected to come
     /// no later than it usually does and `patience_us` on top, and the edge to
-    /// move in time whatever is usual.
+    /// move in time whatever is usual. Where there is a `programme` beside it,
+    /// gaps stay as much behind the end of that.
     pub(crate) fn fill(
         &mut self,
         now: Mono,
         clock: &Clock,
-        (edge, patience_us): (Still, i64),
+        (edge, patience_us, programme): (Still, i64, Option<Micros>),
         out: &mut Output,
     ) {
         let target_us = i64::from(self.segmenter.target_s()) * 1_000_000;
         // A target this short leaves less to wait: the segment must be whole
         // before one and a half of it (RFC 8216bis section 6.2.1).
         let patience_us = patience_us.min(target_us * 2 / 5);
+        let most = programme.map(|end| Micros(end.0.saturating_sub(patience_us)));
         let longest_us = target_us + OVER_TARGET_US;
         let (Some(end), Some(usual)) = (self.end, self.pace.usual(longest_us)) else {
             return;
@@ -104,6 +106,15 @@ impl Timeline {
         let over = rescale_floor(over_us, 1_000_000, scale.get());
         let to = end + (over / step + 1) * step;
         let to = self.to_line(end, to, (step, urgent));
+        let most = most.map_or(to, |most| scale.ticks(most));
+        let to = match self.segmenter.part_ticks() {
+            Some(part) if to > most => end + (most - end).max(0) / part * part,
+            None if to > most => return,
+            _ => to,
+        };
+        if to == end {
+            return;
+        }
         self.filled_from.get_or_insert(end);
         self.wants_sync = self.header.track.kind == Kind::Video;
         self.follow_gap(clock, end, out);

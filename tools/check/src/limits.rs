@@ -2,8 +2,21 @@
 
 /// Bytes of a playlist or an MPD. A day of 2 s segments with dates is about 6 MiB.
 pub const PLAYLIST_BYTES_MAX: usize = 16 << 20;
-/// Segments, and parts, of one playlist.
-pub const ENTRIES_MAX: usize = 200_000;
+/// Segments, and parts, of one playlist: a day of segments of a second. So many
+/// of the longest durations that are read add up within 64 bits.
+pub const ENTRIES_MAX: usize = 100_000;
+/// Largest whole number that is read, 2^53-1: small products of it fit 64 bits,
+/// and every reader can tell it from the next.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+/// Longest target duration that is reckoned with, in microseconds: a day.
+pub const TARGET_US_MAX: u64 = 86_400_000_000;
+/// Longest that one answer is waited for, in microseconds: three target
+/// durations of 15 s, and some time for a segment.
+pub const PATIENCE_US_MAX: u64 = 60_000_000;
+/// How long after the watch answers are still waited for, in microseconds.
+pub const AFTERWARDS_US_MAX: u64 = 60_000_000;
+/// Bytes of hinted parts that are kept until they can be judged.
+pub const HINTED_BYTES_MAX: usize = 256 << 20;
 /// Things wrong with the syntax of one playlist; further ones are not kept.
 pub const FAULTS_MAX: usize = 200;
 /// Bytes of one line that a report repeats.

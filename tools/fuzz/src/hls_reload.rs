@@ -32,7 +32,8 @@ pub fn hls_reload(data: &[u8]) {
     let channel = channel(u64::from(whole % 16), open % 8, part_10ms, ended);
     let window = &channel.track_at(TRACK).window;
 
-    let (decision, skip) = reload::decide_query(&channel, window, list, query, strict);
+    let (decision, obeyed) = reload::decide_query(&channel, window, list, query, strict);
+    let skip = obeyed.skip;
     match Directives::parse(query) {
         _ if ended => assert_eq!(decision, Decision::Ready),
         Err(_) => assert!(matches!(decision, Decision::Refuse { status: 400, .. })),

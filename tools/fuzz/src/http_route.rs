@@ -13,6 +13,14 @@ pub fn http_route(data: &[u8]) {
         Route::Mpd { channel, .. } => {
             assert!(is_name(channel) && path.ends_with(".mpd"));
         }
+        Route::Patch {
+            channel,
+            generation,
+            version,
+        } => {
+            let name = format!("{generation}-timeline-{version}.mpp");
+            assert!(is_name(channel) && is_name(generation) && path.ends_with(&name));
+        }
         Route::Multivariant { channel } => {
             assert!(is_name(channel));
             assert_eq!(path, format!("/live/{channel}/index.m3u8"));

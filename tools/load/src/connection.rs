@@ -184,11 +184,14 @@ impl Connection {
         let (body, received) = (&mut self.body, &mut self.bytes);
         let taken = self.response.take(bytes, |some| {
             *received += some.len() as u64;
-            if is_text && body.len() < BODY_BYTES_MAX {
+            if is_text && body.len() <= BODY_BYTES_MAX {
                 body.extend_from_slice(some);
             }
         });
         let taken = taken.map_err(invalid)?;
+        if self.body.len() > BODY_BYTES_MAX {
+            return Err(invalid("a playlist too long"));
+        }
         if !self.response.is_done() {
             return Ok(Progress::Pending);
         }

@@ -72,6 +72,9 @@ pub(crate) enum Fault {
 /// A player waits this long after an error, as hls.js does.
 const RETRY_US: u64 = 1_000_000;
 const SECOND_US: f64 = 1e6;
+/// Media that a player has still to load; one that is further behind starts
+/// anew at the edge.
+const QUEUED_MAX: usize = 10_000;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -216,6 +219,10 @@ impl Player {
             }
         });
         track.next = Some(next);
+        if track.media.len() > QUEUED_MAX {
+            track.media.clear();
+            outcome = Err(Fault::LeftBehind);
+        }
         if !list.ended {
             let target_us = (list.target_s * SECOND_US) as u64;
             match self.mode {

@@ -95,7 +95,7 @@ pub(crate) fn media(base: &str, text: &str) -> Result<MediaPlaylist, &'static st
         return Err("no #EXTM3U");
     }
     let mut list = MediaPlaylist::default();
-    let mut msn = 0;
+    let mut msn = 0u64;
     let mut header: Option<Rc<str>> = None;
     let mut segment = Segment::default();
     for line in text.lines() {
@@ -111,7 +111,7 @@ pub(crate) fn media(base: &str, text: &str) -> Result<MediaPlaylist, &'static st
             "#EXT-X-SKIP" => {
                 let skipped = attribute(value, "SKIPPED-SEGMENTS").ok_or("no SKIPPED-SEGMENTS")?;
                 let skipped: u64 = skipped.parse().map_err(|_| "bad SKIPPED-SEGMENTS")?;
-                msn += skipped;
+                msn = msn.checked_add(skipped).ok_or("bad SKIPPED-SEGMENTS")?;
             }
             "#EXT-X-MAP" => {
                 header = attribute(value, "URI").map(|uri| resolve(base, uri));
@@ -282,6 +282,8 @@ pub(crate) mod tests {
             "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:-1\n",
             "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART:URI=\"a\"\n",
             "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\na\n",
+            "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n\
+             #EXT-X-SKIP:SKIPPED-SEGMENTS=18446744073709551615\n",
         ] {
             assert!(media("/", text).is_err(), "{text:?}");
         }

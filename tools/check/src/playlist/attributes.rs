@@ -1,6 +1,7 @@
 //! Attribute lists (rfc8216bis section 4.2).
 
 use super::{Faults, Printed};
+use crate::limits;
 
 /// The attributes of one tag, as printed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -149,10 +150,11 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(legal)
 }
 
-/// A decimal integer of up to 20 digits that fits.
+/// A decimal integer of up to 20 digits that can be reckoned with.
 pub fn integer(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    (plain && (1..=20).contains(&text.len())).then(|| text.parse().ok())?
+    let number = (plain && (1..=20).contains(&text.len())).then(|| text.parse().ok())?;
+    number.filter(|number| *number <= limits::NUMBER_MAX)
 }
 
 #[cfg(test)]

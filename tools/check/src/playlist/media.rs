@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::attributes::Attributes;
 use super::variables::Variables;
 use super::{At, Faults, Printed, lines};
+use crate::limits;
 
 /// A media playlist as printed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -288,7 +289,8 @@ impl Media {
 
     /// Target duration in microseconds.
     pub fn target_us(&self) -> u64 {
-        self.target_s.unwrap_or(0).saturating_mul(1_000_000)
+        let us = self.target_s.unwrap_or(0).saturating_mul(1_000_000);
+        us.min(limits::TARGET_US_MAX)
     }
 
     /// Whether blocking reload is offered.

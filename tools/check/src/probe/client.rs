@@ -1,6 +1,7 @@
 //! Requests, each with the moments at which something came.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ureq::tls::TlsConfig;
@@ -59,6 +60,8 @@ impl<'a> Ask<'a> {
 pub struct Client {
     agent: Agent,
     began: Instant,
+    /// When the last answer must be there.
+    end_us: AtomicU64,
 }
 
 impl Client {
@@ -78,7 +81,13 @@ impl Client {
         Self {
             agent: config.new_agent(),
             began: Instant::now(),
+            end_us: AtomicU64::new(u64::MAX),
         }
+    }
+
+    /// Waits for no answer beyond this moment of the run.
+    pub fn end_at(&self, us: u64) {
+        self.end_us.store(us, Ordering::Relaxed);
     }
 
     /// Microseconds since the run began.
@@ -112,8 +121,10 @@ impl Client {
         if let Some(etag) = ask.etag {
             request = request.header("if-none-match", etag);
         }
-        let patience = Some(Duration::from_micros(ask.patience_us));
         let sent_us = self.now_us();
+        let left_us = self.end_us.load(Ordering::Relaxed).saturating_sub(sent_us);
+        let patience_us = ask.patience_us.min(limits::PATIENCE_US_MAX).min(left_us);
+        let patience = Some(Duration::from_micros(patience_us));
         let came = request.config().timeout_global(patience).build().call();
         self.take(ask, sent_us, came)
     }

@@ -40,10 +40,11 @@ pub(super) struct HintSeen {
 /// Asks for parts while they are hinted.
 pub(super) fn hints(run: &Run, rendition: &Rendition) -> (Verdicts, Vec<HintSeen>) {
     let (mut verdicts, mut out) = (Verdicts::new(), Vec::new());
-    let mut number = 0;
+    let (mut number, mut kept) = (0, 0);
     while let Some(version) = rendition
         .newer(run, number)
         .filter(|_| run.wants(C19) || run.wants(C21))
+        .filter(|_| kept < limits::HINTED_BYTES_MAX)
     {
         number = version.number;
         let list = &version.list;
@@ -69,6 +70,7 @@ pub(super) fn hints(run: &Run, rendition: &Rendition) -> (Verdicts, Vec<HintSeen
         if run.is_over() && listed.is_none() {
             break;
         }
+        kept += answer.body.len() + listed.as_ref().map_or(0, |listed| listed.body.len());
         let uri = hint.uri.clone();
         out.push(HintSeen {
             hinted: Hinted {

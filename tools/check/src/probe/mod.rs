@@ -127,8 +127,9 @@ impl Run {
                 .of("")
                 .skip(C40, "a media playlist was given by itself");
         }
-        self.end_us
-            .store(self.client.now_us() + self.watch_us, Ordering::Relaxed);
+        let end_us = self.client.now_us() + self.watch_us;
+        self.end_us.store(end_us, Ordering::Relaxed);
+        self.client.end_at(end_us + limits::AFTERWARDS_US_MAX);
         let (seen, stall_us) = self.watch(&renditions, &mut progress);
         let end_us = self.client.now_us();
         let states = renditions

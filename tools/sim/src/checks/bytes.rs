@@ -100,7 +100,8 @@ impl Bytes {
         let mut ticks = 0;
         let mut first = None;
         for chunk in &chunks {
-            let late = self.fills && std::mem::take(&mut track.gap);
+            let gap = std::mem::take(&mut track.gap);
+            let late = (gap, self.fills);
             let (stamp, into) = track.chunk(ledger, fetched.body, chunk, late)?;
             let mut sent = origin_of(ledger, stamp)?;
             sent.decode_time += into;
@@ -202,14 +203,14 @@ fn origin_of(ledger: &Ledger, stamp: Stamp) -> Result<Origin, String> {
 
 impl TrackModel {
     /// Judges the next chunk; returns the stamp of its first sample, and how far
-    /// into that sample it begins. Where a gap is listed before it, what was
-    /// `late` is left out.
+    /// into that sample it begins. Where a gap is listed before it and gaps are
+    /// filled, as they always are for text, what was late is left out.
     fn chunk(
         &mut self,
         ledger: &Ledger,
         body: &[u8],
         chunk: &Chunk,
-        late: bool,
+        (gap, fills): (bool, bool),
     ) -> Result<(Stamp, u64), String> {
         let stamps: Result<Vec<Stamp>, String> = chunk
             .samples
@@ -242,6 +243,7 @@ impl TrackModel {
             ));
         }
         for (index, stamp) in stamps.into_iter().enumerate() {
+            let late = gap && (fills || origin.lasts);
             self.sample(ledger, stamp, late && index == 0)?;
         }
         Ok((first, into))

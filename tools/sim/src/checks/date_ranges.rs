@@ -11,6 +11,8 @@ use crate::world::SECOND;
 const SHOWN_NS: u64 = 4 * SECOND;
 /// Dates are printed in milliseconds, and tracks begin within a frame.
 const ROUNDING_US: i64 = 50_000;
+/// An id may come again after a window and so many target durations.
+const FORGOTTEN_TARGETS: u64 = 12;
 /// A range that is given no end is over after a day.
 const OPEN_US: i64 = 86_400_000_000;
 
@@ -19,6 +21,8 @@ const OPEN_US: i64 = 86_400_000_000;
 pub struct DateRanges {
     /// Attributes by channel and id, whoever showed them.
     said: BTreeMap<(String, String), BTreeMap<String, String>>,
+    /// When they were shown last.
+    last: BTreeMap<(String, String), u64>,
     /// The newest whole playlist by shard and path.
     shown: BTreeMap<(u16, String), Shown>,
     /// What operators were told is taken in, by channel and id, and when.
@@ -63,7 +67,13 @@ impl DateRanges {
         (shard, channel, path): (u16, &str, &str),
         media: &Media,
     ) -> Result<(), String> {
+        let forgotten_ns = self.window_ns + FORGOTTEN_TARGETS * media.target_s * SECOND;
         for range in &media.date_ranges {
+            let key = (channel.to_owned(), range.id().to_owned());
+            let last = self.last.insert(key.clone(), now);
+            if last.is_some_and(|last| last + forgotten_ns <= now) {
+                self.said.remove(&key);
+            }
             self.learn(channel, range)?;
         }
         if media.recently_removed.is_some() {
