@@ -10,13 +10,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in nginx wrk taskset setpriv; do
-  command -v $tool >/dev/null || {
-    echo "$tool is missing: apt-get install nginx-light wrk util-linux" >&2
-    exit 1
-  }
-done
-cargo build --release --locked -p headwater -p headwater-bench
-target=${CARGO_TARGET_DIR:-$PWD/target}
-exec taskset -c 1 "$target/release/headwater-bench" first \
-  --headwater "$target/release/headwater" "$@"
+exec benches/run.sh first "$@"

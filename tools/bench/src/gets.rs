@@ -1,4 +1,4 @@
-//! GETs of a playlist and of a part, headwater and nginx in turn.
+//! GETs of a playlist, of a part and of a segment, headwater and nginx in turn.
 
 use std::fs;
 use std::io;
@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use headwater_load::media::{Shape, Track};
+use headwater_load::push::{Pusher, Upload};
+
 use crate::Options;
 use crate::machine;
-use crate::media::{Shape, Track};
-use crate::push::Pusher;
 use crate::servers::{LOAD_CORE, Server, get, pinned};
 
-/// Bytes of every part.
-const PART_BYTES: usize = 250_000;
+/// What is asked for, and bytes of the parts of the channel: ten make a segment.
+const PHASES: [(&[&str], usize); 2] = [(&["playlist", "part"], 250_000), (&["segment"], 400_000)];
 /// Media in the window, in seconds: gives a playlist of about 4 KB.
 const WINDOW_S: u32 = 20;
 const HEAD_START: Duration = Duration::from_secs(22);
@@ -24,7 +25,8 @@ const CONNECTIONS: &str = "64";
 const SETTLE: Duration = Duration::from_millis(1200);
 const HEADWATER_PORT: u16 = 18_080;
 const NGINX_PORT: u16 = 18_081;
-const PLAYLIST: &str = "/live/bench/video.m3u8";
+/// The playlist of an [`Encoder`].
+pub(crate) const PLAYLIST: &str = "/live/bench/video.m3u8";
 
 /// One run of wrk.
 pub(crate) struct Run {
@@ -74,8 +76,16 @@ impl Run {
 
 /// All runs, in the order in which they were made.
 pub(crate) fn measure(options: &Options) -> io::Result<Vec<Run>> {
+    let mut runs = Vec::new();
+    for (kinds, part_bytes) in PHASES {
+        runs.extend(phase(options, kinds, part_bytes)?);
+    }
+    Ok(runs)
+}
+
+fn phase(options: &Options, kinds: &[&'static str], part_bytes: usize) -> io::Result<Vec<Run>> {
     let headwater = Server::headwater(&options.headwater, HEADWATER_PORT, WINDOW_S)?;
-    let encoder = Encoder::start(&headwater, options)?;
+    let encoder = Encoder::start(&headwater, options, part_bytes)?;
     let files = options.scratch.join("files");
     fs::create_dir_all(&files)?;
     fs::write(files.join("ready"), "ready\n")?;
@@ -83,12 +93,13 @@ pub(crate) fn measure(options: &Options) -> io::Result<Vec<Run>> {
 
     let mut runs = Vec::new();
     for pair in 0..options.pairs {
-        for what in ["playlist", "part"] {
+        for &what in kinds {
             std::thread::sleep(SETTLE);
             let (_, playlist) = get(headwater.address, PLAYLIST)?;
             let (target, name) = match what {
                 "playlist" => (PLAYLIST.to_owned(), format!("{pair}.m3u8")),
-                _ => (newest_part(&playlist)?, format!("{pair}.m4s")),
+                "part" => (newest_part(&playlist)?, format!("{pair}.m4s")),
+                _ => (newest_segment(&playlist)?, format!("{pair}-whole.m4s")),
             };
             let (head, body) = get(headwater.address, &target)?;
             fs::write(files.join(&name), &body)?;
@@ -186,20 +197,36 @@ fn newest_part(playlist: &[u8]) -> io::Result<String> {
         .ok_or_else(|| io::Error::other("no part in the playlist"))
 }
 
+/// The URL of the last whole segment that a playlist lists.
+fn newest_segment(playlist: &[u8]) -> io::Result<String> {
+    let text = String::from_utf8_lossy(playlist);
+    text.lines()
+        .rev()
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|uri| format!("/live/bench/{uri}"))
+        .ok_or_else(|| io::Error::other("no segment in the playlist"))
+}
+
 /// A push that goes on beside the measurement.
-struct Encoder {
+pub(crate) struct Encoder {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<io::Result<()>>,
 }
 
 impl Encoder {
-    fn start(to: &Server, options: &Options) -> io::Result<Self> {
+    pub(crate) fn start(to: &Server, options: &Options, chunk_bytes: usize) -> io::Result<Self> {
         let shape = Shape {
-            chunk_bytes: PART_BYTES,
+            chunk_bytes,
             slower: 1,
         };
         let track = Track::read(&options.media, shape).map_err(io::Error::other)?;
-        let mut pusher = Pusher::start(to.address, "bench", track, HEAD_START)?;
+        let mut pusher = Pusher::start(Upload::new(
+            to.address,
+            "bench",
+            "video.cmfv",
+            track,
+            HEAD_START,
+        ))?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -218,7 +245,7 @@ impl Encoder {
         Ok(Self { stop, thread })
     }
 
-    fn stop(self) -> io::Result<()> {
+    pub(crate) fn stop(self) -> io::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         let ended = self.thread.join();
         ended.unwrap_or_else(|_| Err(io::Error::other("the encoder failed")))

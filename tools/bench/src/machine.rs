@@ -59,6 +59,11 @@ pub(crate) fn resident_bytes(pid: u32) -> u64 {
     pages.unwrap_or(0u64) * PAGE_BYTES
 }
 
+/// Descriptors that a process has open.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 /// The children of a process.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))

@@ -2,15 +2,21 @@
 // This tool is all sockets, clocks and processes.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod background;
+mod channels;
+mod counts;
+mod edge;
 mod floor;
 mod gets;
+mod ingest;
 mod machine;
-mod media;
+mod origin;
 mod parked;
 mod players;
-mod push;
+mod record;
 mod report;
 mod servers;
+mod soak;
 mod stats;
 mod window;
 
@@ -25,10 +31,17 @@ use report::Results;
 
 const USAGE: &str = "usage:
   headwater-bench first --headwater BINARY [--only gets|parked] [--pairs 5]
-      [--seconds 4] [--parked-pairs 3] [--parts 10] [--players 5000]
+      [--seconds 4] [--parked-pairs 3] [--parts 10] [--players 10000]
       [--remark TEXT] [--out DIR]
+  headwater-bench ingest --headwater BINARY [--pairs 5] [--megabytes 4000] ...
+  headwater-bench edge --headwater BINARY [--pairs 5] [--seconds 10] ...
+  headwater-bench channels --headwater BINARY [--pairs 1] [--seconds 10]
+      [--channels 200] ...
+  headwater-bench soak --headwater BINARY [--seconds 1800] [--channels 20]
+      [--players 100] ...
   headwater-bench floor ADDRESS REPLY-FILE
   headwater-bench window [ROUNDS]
+  headwater-bench counts [--update]
 run it from the root of the repository, through benches/first.sh";
 
 /// What is measured and how long.
@@ -46,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) parked_pairs: usize,
     pub(crate) parts: usize,
     pub(crate) players: usize,
+    pub(crate) channels: usize,
+    pub(crate) megabytes: usize,
     /// What the reader must know of the circumstances.
     pub(crate) remark: String,
 }
@@ -55,14 +70,31 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match &words[..] {
         ["first", rest @ ..] => first(rest),
+        ["ingest", rest @ ..] => bench(rest, &[], ingest::measure),
+        ["edge", rest @ ..] => bench(rest, &["--seconds", "10"], edge::measure),
+        ["channels", rest @ ..] => bench(
+            rest,
+            &["--seconds", "10", "--pairs", "1", "--channels", "200"],
+            channels::measure,
+        ),
+        ["soak", rest @ ..] => bench(
+            rest,
+            &["--seconds", "1800", "--channels", "20", "--players", "100"],
+            soak::measure,
+        ),
         ["floor", address, file] => run_floor(address, Path::new(file)),
         ["window"] => window(15),
         ["window", rounds] => rounds
             .parse()
             .map_err(|_| USAGE.to_owned())
             .and_then(window),
+        ["counts"] => counts::check(&scratch(), false),
+        ["counts", "--update"] => counts::check(&scratch(), true),
+        ["counts", "work"] => counts::work(),
         _ => Err(USAGE.to_owned()),
     };
+    // What a bench leaves behind is of no use to the next.
+    let _ = std::fs::remove_dir_all(scratch());
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -70,6 +102,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A folder for the files of this process.
+fn scratch() -> PathBuf {
+    std::env::temp_dir().join(format!("headwater-bench-{}", std::process::id()))
 }
 
 fn first(words: &[&str]) -> Result<(), String> {
@@ -82,20 +119,26 @@ fn first(words: &[&str]) -> Result<(), String> {
         ..Results::default()
     };
     std::fs::create_dir_all(&options.scratch).map_err(say)?;
-    let measured = (|| {
-        if wants("gets") {
-            results.runs = gets::measure(&options)?;
-        }
-        if wants("parked") {
-            (results.parts, results.memory) = parked::measure(&options)?;
-        }
-        Ok(())
-    })();
-    let _ = std::fs::remove_dir_all(&options.scratch);
-    measured.map_err(say)?;
+    if wants("gets") {
+        results.runs = gets::measure(&options).map_err(say)?;
+    }
+    if wants("parked") {
+        (results.parts, results.memory) = parked::measure(&options).map_err(say)?;
+    }
     let folder = report::write(&options, &results).map_err(say)?;
     eprintln!("written to {}", folder.display());
     Ok(())
+}
+
+/// Runs a bench with what was asked for, over its own defaults.
+fn bench(
+    words: &[&str],
+    defaults: &[&str],
+    measure: fn(&Options) -> io::Result<()>,
+) -> Result<(), String> {
+    let options = Options::parse(&[defaults, words].concat())?;
+    raise_descriptor_limit();
+    measure(&options).map_err(|e| e.to_string())
 }
 
 fn window(rounds: usize) -> Result<(), String> {
@@ -117,20 +160,21 @@ impl Options {
             file.canonicalize()
                 .map_err(|e| format!("{}: {e}; {USAGE}", file.display()))
         };
-        let scratch = format!("headwater-bench-{}", std::process::id());
         let mut options = Self {
             headwater: PathBuf::new(),
             media: PathBuf::from("fixtures/demo/video-270p.cmfv"),
             nginx_config: config("nginx.conf")?,
             wrk_script: config("wrk.lua")?,
-            scratch: std::env::temp_dir().join(scratch),
+            scratch: scratch(),
             out: report::default_folder().to_owned(),
             only: None,
             pairs: 5,
             seconds: 4,
             parked_pairs: 3,
             parts: 10,
-            players: 5000,
+            players: 10_000,
+            channels: 20,
+            megabytes: 4000,
             remark: "no remark on what else was running".to_owned(),
         };
         for pair in words.chunks(2) {
@@ -151,6 +195,8 @@ impl Options {
                 "--seconds" => options.seconds = count()?,
                 "--parked-pairs" => options.parked_pairs = count()?,
                 "--parts" => options.parts = count()?,
+                "--channels" => options.channels = count()?,
+                "--megabytes" => options.megabytes = count()?,
                 "--players" => options.players = count()?,
                 _ => return Err(USAGE.to_owned()),
             }

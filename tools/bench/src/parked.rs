@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
+use headwater_load::media::{Shape, Track};
+use headwater_load::push::{Pusher, Upload};
+
 use crate::Options;
 use crate::machine;
-use crate::media::{Shape, Track};
 use crate::players::{Fleet, next_part};
-use crate::push::Pusher;
 use crate::servers::{Server, get};
 use crate::stats::{max, min, quantile};
 
@@ -86,7 +87,13 @@ fn run(
         slower: SLOWER,
     };
     let track = Track::read(&options.media, shape).map_err(io::Error::other)?;
-    let mut pusher = Pusher::start(server.address, "bench", track, HEAD_START)?;
+    let mut pusher = Pusher::start(Upload::new(
+        server.address,
+        "bench",
+        "video.cmfv",
+        track,
+        HEAD_START,
+    ))?;
     let is_floor = memory.is_none();
     for _ in 0..2 {
         pusher.push()?;

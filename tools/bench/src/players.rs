@@ -151,14 +151,18 @@ fn reply_len(bytes: &[u8]) -> io::Result<usize> {
     if !head.starts_with("HTTP/1.1 200 ") {
         return Err(bad("not 200"));
     }
-    let length = head.lines().find_map(|line| {
+    content_length(head)
+        .map(|length| head.len() + 4 + length)
+        .ok_or_else(|| bad("no Content-Length"))
+}
+
+/// What a head says of its body.
+pub(crate) fn content_length(head: &str) -> Option<usize> {
+    head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length")
             .then(|| value.trim().parse().ok())?
-    });
-    length
-        .map(|length: usize| head.len() + 4 + length)
-        .ok_or_else(|| bad("no Content-Length"))
+    })
 }
 
 /// Media sequence number and part index that come after the last ones of a

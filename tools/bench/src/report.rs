@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::Options;
 use crate::gets::Run;
-use crate::machine::{self, Facts};
+use crate::machine;
 use crate::parked::{Memory, Part};
 use crate::stats::{max, median, min, quantile};
 
@@ -24,15 +24,9 @@ pub(crate) struct Results {
 
 /// Writes `raw.csv` and `summary.md` to a folder named by day and processor.
 pub(crate) fn write(options: &Options, results: &Results) -> io::Result<PathBuf> {
-    let facts = machine::facts();
-    let folder = options.out.join(format!(
-        "{}-{}",
-        said("date", &["-u", "+%F"]),
-        slug(&facts.model)
-    ));
-    fs::create_dir_all(&folder)?;
+    let folder = folder(&options.out)?;
     fs::write(folder.join("raw.csv"), raw(results))?;
-    let summary = summary(options, results, &facts);
+    let summary = summary(options, results);
     fs::write(folder.join("summary.md"), &summary)?;
     print!("{summary}");
     Ok(folder)
@@ -91,8 +85,9 @@ fn raw(results: &Results) -> String {
     out
 }
 
-fn summary(options: &Options, results: &Results, facts: &Facts) -> String {
-    let mut out = String::new();
+/// The head of a report: what was measured when, on what.
+pub(crate) fn circumstances(title: &str, command: &str, remark: &str, load_before: f64) -> String {
+    let facts = machine::facts();
     let version = |program: &str, flag: &str| {
         let text = said(program, &[flag]);
         let line = text.lines().next().unwrap_or_default();
@@ -101,16 +96,14 @@ fn summary(options: &Options, results: &Results, facts: &Facts) -> String {
             .unwrap_or_default()
             .to_owned()
     };
-    let _ = writeln!(
-        out,
-        "# First measures\n\n\
-         {} ({}); commit {}.\n\n\
+    format!(
+        "# {title}\n\n\
+         {} ({remark}); commit {}.\n\n\
          - Processor: {}, {} cores; {} GiB; Linux {}.\n\
-         - Beside it: {}; load by {}. Server on core {}, load on core {}, one after the other.\n\
-         - Load average of the machine before the first run: {:.2}.\n\n\
-         `benches/first.sh` repeats it; `benches/README.md` says what the columns mean.\n",
+         - On this machine: {}; {}. Server on core {}, load on core {}.\n\
+         - Load average of the machine before the first run: {load_before:.2}.\n\n\
+         `{command}` repeats it; `benches/README.md` says what the columns mean.\n\n",
         said("date", &["-u", "+%F %H:%M UTC"]),
-        options.remark,
         commit(),
         facts.model,
         facts.cores,
@@ -120,6 +113,26 @@ fn summary(options: &Options, results: &Results, facts: &Facts) -> String {
         version("wrk", "-v"),
         crate::servers::SERVER_CORE,
         crate::servers::LOAD_CORE,
+    )
+}
+
+/// Where the figures of today on this machine go.
+pub(crate) fn folder(out: &Path) -> io::Result<PathBuf> {
+    let facts = machine::facts();
+    let folder = out.join(format!(
+        "{}-{}",
+        said("date", &["-u", "+%F"]),
+        slug(&facts.model)
+    ));
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn summary(options: &Options, results: &Results) -> String {
+    let mut out = circumstances(
+        "First measures",
+        "benches/first.sh",
+        &options.remark,
         results.load_before,
     );
     if !results.runs.is_empty() {
@@ -140,7 +153,7 @@ struct Figure<T> {
     target: &'static str,
 }
 
-const GETS: [Figure<Run>; 5] = [
+const GETS: [Figure<Run>; 8] = [
     Figure {
         title: "playlist, requests per server CPU second",
         what: "playlist",
@@ -168,6 +181,24 @@ const GETS: [Figure<Run>; 5] = [
     Figure {
         title: "part, MB per server CPU second",
         what: "part",
+        of: Run::megabytes_per_server_cpu_s,
+        target: "",
+    },
+    Figure {
+        title: "segment, MB per machine CPU second",
+        what: "segment",
+        of: Run::megabytes_per_machine_cpu_s,
+        target: "1.2",
+    },
+    Figure {
+        title: "segment, MB per CPU second of server and load",
+        what: "segment",
+        of: Run::megabytes_per_both_cpu_s,
+        target: "",
+    },
+    Figure {
+        title: "segment, MB per server CPU second",
+        what: "segment",
         of: Run::megabytes_per_server_cpu_s,
         target: "",
     },
@@ -211,12 +242,14 @@ fn gets(out: &mut String, runs: &[Run]) {
     let _ = writeln!(
         out,
         "## GETs\n\n\
-         Playlist of {:.0} bytes, not blocking; part of {:.0} bytes; 64 connections; {pairs} \
+         Playlist of {:.0} bytes, not blocking; part of {:.0} and segment of {:.0} bytes; 64 \
+         connections; {pairs} \
          pairs of runs in turn, {:.0} s each; {errors:.0} errors. Median [min to max]; the ratio \
          is that of the two runs of each pair.\n\n\
          | figure | headwater | nginx | ratio | target |\n|---|---|---|---|---|",
         body("playlist"),
         body("part"),
+        body("segment"),
         runs.first().map_or(0.0, |run| run.seconds),
     );
     for figure in GETS {
@@ -315,7 +348,7 @@ fn parked(out: &mut String, options: &Options, results: &Results) {
     );
 }
 
-fn spread(values: &[f64], digits: usize) -> String {
+pub(crate) fn spread(values: &[f64], digits: usize) -> String {
     let (middle, low, high) = (median(values), min(values), max(values));
     format!("{middle:.digits$} [{low:.digits$} to {high:.digits$}]")
 }

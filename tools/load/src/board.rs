@@ -1,4 +1,5 @@
-//! When each part was published, as far as anybody of the fleet saw it.
+//! When each part was published: as its encoder has written it into the media,
+//! or as far as anybody of the fleet saw it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;

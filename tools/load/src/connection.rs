@@ -1,13 +1,14 @@
 //! One connection of a player: a request out, its response in.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
 
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use crate::dates::Dates;
 use crate::player::{Request, What};
 use crate::response::{Head, Response};
 
@@ -33,6 +34,8 @@ pub(crate) struct Finished {
     pub(crate) body: Vec<u8>,
     /// Bytes of any body.
     pub(crate) bytes: u64,
+    /// When the newest chunk of a part was written, as an NTP time.
+    pub(crate) produced_ntp: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +60,7 @@ pub(crate) struct Connection {
     response: Response,
     body: Vec<u8>,
     bytes: u64,
+    dates: Dates,
 }
 
 impl Connection {
@@ -64,7 +68,7 @@ impl Connection {
     /// upper half is the generation.
     pub(crate) fn open(
         epoll: &Rc<OwnedFd>,
-        to: SocketAddr,
+        (from, to): (Option<IpAddr>, SocketAddr),
         token: u64,
         seat: usize,
     ) -> io::Result<Self> {
@@ -76,6 +80,9 @@ impl Connection {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
+        if let Some(from) = from {
+            rustix::net::bind(&socket, &SocketAddr::new(from, 0))?;
+        }
         match rustix::net::connect(&socket, &to) {
             Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
             Err(e) => return Err(e.into()),
@@ -94,6 +101,7 @@ impl Connection {
             response: Response::default(),
             body: Vec::new(),
             bytes: 0,
+            dates: Dates::default(),
         })
     }
 
@@ -169,6 +177,7 @@ impl Connection {
             head: response.head().expect("a whole response has a head"),
             body: std::mem::take(&mut self.body),
             bytes: std::mem::take(&mut self.bytes),
+            produced_ntp: std::mem::take(&mut self.dates).newest(),
         }
     }
 
@@ -181,11 +190,15 @@ impl Connection {
             work.request.what,
             What::Multivariant | What::Playlist { .. } | What::Reload { .. }
         );
-        let (body, received) = (&mut self.body, &mut self.bytes);
+        let is_part = matches!(work.request.what, What::Part { .. });
+        let (body, received, dates) = (&mut self.body, &mut self.bytes, &mut self.dates);
         let taken = self.response.take(bytes, |some| {
             *received += some.len() as u64;
             if is_text && body.len() <= BODY_BYTES_MAX {
                 body.extend_from_slice(some);
+            }
+            if is_part {
+                dates.take(some);
             }
         });
         let taken = taken.map_err(invalid)?;

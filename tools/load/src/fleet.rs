@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use headwater_load::push::ntp_us;
 use rustix::event::{Timespec, epoll};
 
 use crate::board::{self, Board};
-use crate::connection::{Connection, Progress, Work};
+use crate::connection::{Connection, Finished, Progress, Work};
 use crate::player::{Answer, Fault, Mode, Player, What};
 use crate::reader::{Playlist, Reader};
 use crate::tally::Tally;
@@ -34,6 +35,9 @@ const ENCODINGS: [&str; 2] = ["gzip, deflate, br", "gzip, deflate, br, zstd"];
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
+    /// Connections come from these in turn; from where the kernel likes if there
+    /// are none.
+    pub(crate) sources: Vec<IpAddr>,
     pub(crate) host: String,
     pub(crate) target: String,
     pub(crate) mode: Mode,
@@ -45,10 +49,20 @@ pub(crate) struct Plan {
     /// Latencies count from here on.
     pub(crate) warm_us: u64,
     pub(crate) end_us: u64,
-    /// Whether these players say when parts are published.
-    pub(crate) publishes: bool,
+    pub(crate) publication: Publication,
     /// Whether their latencies belong in the report.
     pub(crate) counts: bool,
+}
+
+/// Who says when a part was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publication {
+    /// Others.
+    Elsewhere,
+    /// These players: when the first of them was told.
+    Told,
+    /// The encoder: the wall clock in its media, less this much, is the fleet's.
+    Dated { ahead_us: u64 },
 }
 
 /// See the module's head.
@@ -242,7 +256,12 @@ impl Fleet {
         });
         self.generation = self.generation.wrapping_add(1);
         let token = u64::from(self.generation) << 32 | at as u64;
-        match Connection::open(&self.epoll, self.plan.address, token, seat_at) {
+        let source = match self.plan.sources.len() {
+            0 => None,
+            count => Some(self.plan.sources[at % count]),
+        };
+        let addresses = (source, self.plan.address);
+        match Connection::open(&self.epoll, addresses, token, seat_at) {
             Ok(connection) => {
                 self.connections[at] = Some(connection);
                 self.seats[seat_at].open += 1;
@@ -341,22 +360,20 @@ impl Fleet {
             _ => None,
         };
         kind.late += u64::from(reload_limit_us.is_some_and(|limit| latency_us > limit));
-        self.on_body(
-            seat_at,
-            now_us,
-            &work,
-            &response.body,
-            response.head.is_gzip,
-        );
+        self.on_body(seat_at, now_us, &work, &response);
         self.pump(seat_at);
     }
 
-    fn on_body(&mut self, seat_at: usize, now_us: u64, work: &Work, body: &[u8], is_gzip: bool) {
+    fn on_body(&mut self, seat_at: usize, now_us: u64, work: &Work, response: &Finished) {
         let what = work.request.what;
         let player = &mut self.seats[seat_at].player;
         let outcome = match what {
             What::Multivariant | What::Playlist { .. } | What::Reload { .. } => {
-                match self.reader.read(&work.request.target, body, is_gzip) {
+                let is_gzip = response.head.is_gzip;
+                let found = self
+                    .reader
+                    .read(&work.request.target, &response.body, is_gzip);
+                match found {
                     Ok(Playlist::Multivariant(found)) => {
                         player.on_answer(now_us, what, Answer::Multivariant(&found))
                     }
@@ -368,6 +385,12 @@ impl Fleet {
             }
             What::Part { .. } => {
                 let part = board::key(&work.request.target);
+                if let Publication::Dated { ahead_us } = self.plan.publication
+                    && let Some(ntp) = response.produced_ntp
+                {
+                    self.board
+                        .publish(part, ntp_us(ntp).saturating_sub(ahead_us));
+                }
                 let late_after_us = work.request.late_after_us;
                 self.note(part, now_us, late_after_us);
                 let player = &mut self.seats[seat_at].player;
@@ -388,7 +411,7 @@ impl Fleet {
         }
         for part in self.seats[seat_at].player.take_learnt() {
             let part = board::key(&part);
-            if self.plan.publishes {
+            if self.plan.publication == Publication::Told {
                 self.board.publish(part, now_us);
             }
             self.note(part, now_us, None);

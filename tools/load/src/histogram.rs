@@ -5,7 +5,7 @@ const SPLIT: u64 = 16;
 
 /// Counts durations in microseconds.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     /// Grows to the largest value seen: under a thousand buckets for any.
     buckets: Vec<u64>,
     count: u64,
@@ -13,7 +13,8 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    pub(crate) fn add(&mut self, us: u64) {
+    /// Counts one.
+    pub fn add(&mut self, us: u64) {
         let bucket = bucket(us);
         if self.buckets.len() <= bucket {
             self.buckets.resize(bucket + 1, 0);
@@ -23,7 +24,8 @@ impl Histogram {
         self.max_us = self.max_us.max(us);
     }
 
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Counts all that another has.
+    pub fn merge(&mut self, other: &Self) {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
         }
@@ -34,17 +36,19 @@ impl Histogram {
         self.max_us = self.max_us.max(other.max_us);
     }
 
-    pub(crate) fn count(&self) -> u64 {
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
         self.count
     }
 
-    pub(crate) fn max_us(&self) -> u64 {
+    /// The longest, or zero.
+    pub fn max_us(&self) -> u64 {
         self.max_us
     }
 
     /// The smallest bound that the share `q` of all values do not exceed, if
     /// there is any value.
-    pub(crate) fn quantile_us(&self, q: f64) -> Option<u64> {
+    pub fn quantile_us(&self, q: f64) -> Option<u64> {
         let rank = ((q * self.count as f64).ceil() as u64).max(1);
         let mut seen = 0;
         for (bucket, count) in self.buckets.iter().enumerate() {

@@ -6,8 +6,8 @@
 
 mod board;
 mod connection;
+mod dates;
 mod fleet;
-mod histogram;
 mod player;
 mod playlist;
 mod reader;
@@ -16,7 +16,7 @@ mod tally;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,10 +24,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use headwater_load::limits;
+use headwater_load::push::wall_us;
 
 use board::Board;
-use fleet::{Fleet, Plan};
+use fleet::{Fleet, Plan, Publication};
 use player::Mode;
 use tally::Tally;
 
@@ -67,8 +68,15 @@ struct Args {
     threads: usize,
     /// The same playlist at the origin itself: one more player follows it and
     /// says when each part was published. Without it the first of the fleet does.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "publication")]
     direct: Option<String>,
+    /// Who says when a part was published.
+    #[arg(long, value_enum, default_value_t = By::Seen)]
+    publication: By,
+    /// Addresses that connections come from, in turn. On loopback more are taken
+    /// of themselves when the ports of one do not suffice.
+    #[arg(long, value_delimiter = ',')]
+    sources: Vec<IpAddr>,
     /// Where the report goes as JSON, beside the text on standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -82,8 +90,16 @@ enum As {
     Plain,
 }
 
-/// Descriptors that are not connections.
-const DESCRIPTORS_RESERVED: u64 = 64;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// The first player that was told, or the one of --direct.
+    Seen,
+    /// The encoder: the producer reference time of the part's last chunk. It must
+    /// be written when the chunk is, by a clock in step with this machine's, as
+    /// headwater-push does.
+    Prft,
+}
+
 /// The probe's thread has an event loop of its own, so that it is not late
 /// when the fleet is busy.
 const PROBE_CONNECTIONS: usize = 4;
@@ -105,10 +121,10 @@ fn main() -> ExitCode {
 /// Plays, reports, and returns the number of errors.
 fn run(args: &Args) -> Result<u64, String> {
     let connections = args.players.saturating_mul(args.connections) + PROBE_CONNECTIONS;
-    raise_descriptors(connections as u64)?;
-    let plans = plans(args)?;
-    let board = Arc::new(Board::default());
+    limits::raise_descriptors(connections as u64)?;
     let clock = Instant::now();
+    let plans = plans(args, wall_us())?;
+    let board = Arc::new(Board::default());
     let (sender, reports) = mpsc::channel();
     let mut threads = Vec::new();
     for (index, plan) in plans.iter().cloned().enumerate() {
@@ -178,15 +194,18 @@ fn follow(
 }
 
 /// What each thread does: the players in equal shares, and the probe.
-fn plans(args: &Args) -> Result<Vec<Plan>, String> {
+/// `start_wall_us` is the wall clock when the fleet's is zero.
+fn plans(args: &Args, start_wall_us: u64) -> Result<Vec<Plan>, String> {
     if args.players == 0 || args.connections == 0 || args.threads == 0 {
         return Err("there must be a player, a connection and a thread".to_owned());
     }
     let (address, host, target) = locate(&args.url)?;
     let warm_us = args.ramp_ms * 1000 + args.warm_up_s * 1_000_000;
     let share = args.players.div_ceil(args.threads);
+    let connections = args.players.saturating_mul(args.connections);
     let whole = Plan {
         address,
+        sources: sources(args, address.ip(), connections as u64)?,
         host,
         target,
         mode: match args.mode {
@@ -198,7 +217,13 @@ fn plans(args: &Args) -> Result<Vec<Plan>, String> {
         stagger_us: args.ramp_ms as f64 * 1000.0 / args.players as f64,
         warm_us,
         end_us: warm_us + args.seconds * 1_000_000,
-        publishes: args.direct.is_none(),
+        publication: match args.publication {
+            By::Prft => Publication::Dated {
+                ahead_us: start_wall_us,
+            },
+            By::Seen if args.direct.is_some() => Publication::Elsewhere,
+            By::Seen => Publication::Told,
+        },
         counts: true,
     };
     let mut plans: Vec<Plan> = (0..args.players)
@@ -217,7 +242,7 @@ fn plans(args: &Args) -> Result<Vec<Plan>, String> {
             mode: Mode::LowLatency,
             players: 0..1,
             connections: PROBE_CONNECTIONS,
-            publishes: true,
+            publication: Publication::Told,
             counts: false,
             ..whole
         });
@@ -247,25 +272,30 @@ fn locate(url: &str) -> Result<(SocketAddr, String, String), String> {
     Ok((address, host.to_owned(), path.to_owned()))
 }
 
-/// Raises the limit on descriptors to what is needed.
-fn raise_descriptors(connections: u64) -> Result<(), String> {
-    let needed = connections + DESCRIPTORS_RESERVED;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
+/// The addresses that connections come from: those asked for, else on loopback
+/// as many as the ports of one do not suffice for.
+fn sources(args: &Args, to: IpAddr, connections: u64) -> Result<Vec<IpAddr>, String> {
+    let ports = limits::ports();
+    let wanted = connections.div_ceil(ports).max(1);
+    if !args.sources.is_empty() {
+        if (args.sources.len() as u64) < wanted {
+            return Err(format!(
+                "{connections} connections to one server need {wanted} source addresses: an \
+                 address has {ports} ports"
+            ));
+        }
+        return Ok(args.sources.clone());
     }
-    if limit.maximum.is_some_and(|maximum| maximum < needed) {
-        return Err(format!(
-            "{connections} connections need {needed} descriptors, the limit is {}; \
-             see --connections and ulimit -n",
-            limit.maximum.unwrap_or(u64::MAX)
-        ));
+    match to {
+        _ if wanted == 1 => Ok(Vec::new()),
+        IpAddr::V4(to) if to.is_loopback() && wanted < 250 => Ok((0..wanted)
+            .map(|index| IpAddr::from([127, 0, 1, 1 + index as u8]))
+            .collect()),
+        _ => Err(format!(
+            "{connections} connections to one server need {wanted} source addresses, of {ports} \
+             ports each; give them with --sources"
+        )),
     }
-    let raised = Rlimit {
-        current: Some(needed),
-        ..limit
-    };
-    setrlimit(Resource::Nofile, raised).map_err(|e| format!("descriptors: {e}"))
 }
 
 #[cfg(test)]
@@ -298,7 +328,7 @@ mod tests {
             "--threads",
             "3",
         ];
-        let shares: Vec<_> = plans(&Args::parse_from(args))
+        let shares: Vec<_> = plans(&Args::parse_from(args), 0)
             .unwrap()
             .into_iter()
             .map(|plan| plan.players)
@@ -310,9 +340,28 @@ mod tests {
             "--direct",
             "http://127.0.0.1:2/",
         ];
-        let plans = plans(&Args::parse_from(args)).unwrap();
+        let plans = plans(&Args::parse_from(args), 0).unwrap();
         assert_eq!(plans.len(), 2);
-        assert!(!plans[0].publishes && plans[0].counts);
-        assert!(plans[1].publishes && !plans[1].counts && plans[1].address.port() == 2);
+        assert_eq!(plans[0].publication, Publication::Elsewhere);
+        assert_eq!(plans[1].publication, Publication::Told);
+        assert!(plans[0].counts && !plans[1].counts && plans[1].address.port() == 2);
+    }
+
+    #[test]
+    fn a_crowd_has_ports_enough_or_hears_of_it() {
+        let args = |more: &[&str]| {
+            let words = ["headwater-load", "http://127.0.0.1:1/"];
+            Args::parse_from(words.iter().chain(more))
+        };
+        let (loopback, far) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([192, 0, 2, 1]));
+        let ports = limits::ports();
+        assert_eq!(sources(&args(&[]), far, ports), Ok(Vec::new()));
+        let own = sources(&args(&[]), loopback, ports + 1).unwrap();
+        assert_eq!(own.len(), 2);
+        assert!(own.iter().all(IpAddr::is_loopback));
+        assert!(sources(&args(&[]), far, ports + 1).is_err());
+        let named = args(&["--sources", "192.0.2.7,192.0.2.8"]);
+        assert_eq!(sources(&named, far, ports + 1).unwrap().len(), 2);
+        assert!(sources(&named, far, 2 * ports + 1).is_err());
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use headwater_load::histogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::histogram::Histogram;
 use crate::player::What;
 
 /// Sorts of requests.

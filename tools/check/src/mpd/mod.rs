@@ -213,10 +213,8 @@ fn periods(tree: &Element, above: &str, total_us: Option<u64>) -> Vec<Period> {
     for (index, element) in tree.all("Period").enumerate() {
         let of = |name| element.attribute(name).and_then(duration_us);
         let before = out.last();
-        let start_us = of("start").or_else(|| match before {
-            Some(before) => before.end_us,
-            None => Some(0),
-        });
+        let follows_us = before.map_or(Some(0), |before| before.end_us);
+        let start_us = of("start").or(follows_us);
         let last = out.len().checked_sub(1).map(|last| &mut out[last]);
         if let Some(last) = last {
             last.end_us = last.end_us.or(start_us);

@@ -352,7 +352,7 @@ impl Fetched {
         let first_end_us = template.us(first_end - i128::from(template.offset));
         promised(on, template, run, first_end_us, saw);
         self.bytes += bytes.len() as u64;
-        self.us += u64::try_from(long * 1_000_000 / u64::from(track.timescale).max(1)).unwrap_or(0);
+        self.us += long * 1_000_000 / u64::from(track.timescale).max(1);
         self.whole.insert(decode, bytes.to_vec());
         while self.whole.len() > KEPT {
             self.whole.pop_first();

@@ -118,7 +118,7 @@ impl Shared<'_> {
             again,
         };
         media::growing(&mut on, of, template, &seen);
-        if run.number % SEQUENCE_EVERY == 0 && seen.again.is_ok() && self.run.wants(D17) {
+        if run.number.is_multiple_of(SEQUENCE_EVERY) && seen.again.is_ok() && self.run.wants(D17) {
             self.sequence(view, run, out, &seen.again.body);
         }
         spent as u64

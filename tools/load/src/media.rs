@@ -4,23 +4,35 @@ use std::path::Path;
 
 /// Bytes of a box header.
 const BOX: usize = 8;
+/// Segments of the loop: key frames every two seconds in sixteen.
+const SEGMENTS: u64 = 8;
 
 /// What is changed about the media in the file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub struct Shape {
     /// Bytes of every chunk, as far as it has less: samples are padded.
-    pub(crate) chunk_bytes: usize,
+    pub chunk_bytes: usize,
     /// How many times longer the media lasts.
-    pub(crate) slower: u32,
+    pub slower: u32,
 }
 
 /// A track of one header and chunks of one moof and one mdat each.
 #[derive(Clone, Debug)]
-pub(crate) struct Track {
-    pub(crate) header: Vec<u8>,
+pub struct Track {
+    /// ftyp and moov.
+    pub header: Vec<u8>,
     chunks: Vec<Chunk>,
     timescale: u64,
     ticks: u64,
+}
+
+/// A chunk with its place in time.
+#[derive(Clone, Debug)]
+pub struct DatedChunk {
+    /// moof and mdat.
+    pub bytes: Vec<u8>,
+    /// What its tfdt says, in ticks since 1970.
+    pub decode_time: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -33,13 +45,14 @@ struct Chunk {
 
 impl Track {
     /// Reads a file as `tools/demo-media` writes it.
-    pub(crate) fn read(path: &Path, shape: Shape) -> Result<Self, String> {
+    pub fn read(path: &Path, shape: Shape) -> Result<Self, String> {
         let say = |what: &str| format!("{}: {what}", path.display());
         let file = std::fs::read(path).map_err(|e| say(&e.to_string()))?;
         Self::parse(&file, shape).ok_or_else(|| say("not a track that this reads"))
     }
 
-    fn parse(file: &[u8], shape: Shape) -> Option<Self> {
+    /// Reads the bytes of such a file.
+    pub fn parse(file: &[u8], shape: Shape) -> Option<Self> {
         let mut boxes = Vec::new();
         let mut at = 0;
         while at < file.len() {
@@ -75,23 +88,42 @@ impl Track {
         })
     }
 
-    /// Chunk `index` since 1970, and the wall clock after its last sample in
-    /// microseconds.
-    pub(crate) fn chunk(&self, index: u64) -> (Vec<u8>, u64) {
-        let count = self.chunks.len() as u64;
-        let (turn, chunk) = (index / count, &self.chunks[(index % count) as usize]);
-        let time = turn * self.ticks + chunk.start;
+    /// Chunk `index` since 1970.
+    pub fn chunk(&self, index: u64) -> DatedChunk {
+        let (chunk, decode_time) = self.at(index);
         let mut bytes = chunk.bytes.clone();
-        bytes[chunk.decode_time_at..][..8].copy_from_slice(&time.to_be_bytes());
-        let end = u128::from(time + chunk.ticks) * 1_000_000 / u128::from(self.timescale);
-        (bytes, end as u64)
+        bytes[chunk.decode_time_at..][..8].copy_from_slice(&decode_time.to_be_bytes());
+        DatedChunk { bytes, decode_time }
     }
 
-    /// The first chunk of the turn of the loop that is under way at a wall
-    /// clock in microseconds.
-    pub(crate) fn turn_at(&self, wall_us: u64) -> u64 {
+    /// The wall clock after the last sample of chunk `index`, in microseconds
+    /// since 1970.
+    pub fn end_us(&self, index: u64) -> u64 {
+        let (chunk, decode_time) = self.at(index);
+        let end = u128::from(decode_time + chunk.ticks) * 1_000_000;
+        (end / u128::from(self.timescale)) as u64
+    }
+
+    /// Bytes of chunk `index`.
+    pub fn chunk_bytes(&self, index: u64) -> usize {
+        self.at(index).0.bytes.len()
+    }
+
+    /// The first chunk of the segment that is under way at a wall clock in
+    /// microseconds: the loop has [`SEGMENTS`] of them, of all tracks alike.
+    pub fn segment_at(&self, wall_us: u64) -> u64 {
         let ticks = u128::from(wall_us) * u128::from(self.timescale) / 1_000_000;
-        (ticks / u128::from(self.ticks)) as u64 * self.chunks.len() as u64
+        let segment = self.ticks / SEGMENTS;
+        let start = ticks as u64 / segment * segment;
+        let (turn, within) = (start / self.ticks, start % self.ticks);
+        let before = self.chunks.partition_point(|chunk| chunk.start < within);
+        turn * self.chunks.len() as u64 + before as u64
+    }
+
+    fn at(&self, index: u64) -> (&Chunk, u64) {
+        let count = self.chunks.len() as u64;
+        let chunk = &self.chunks[(index % count) as usize];
+        (chunk, index / count * self.ticks + chunk.start)
     }
 }
 
@@ -143,10 +175,32 @@ mod tests {
             slower: 5,
         };
         let track = Track::parse(FILE, shape).unwrap();
-        let (first, first_end_us) = track.chunk(0);
-        let (second, second_end_us) = track.chunk(1);
-        assert_eq!((first.len(), second.len()), (250_000, 250_000));
-        assert_eq!((first_end_us, second_end_us), (1_000_000, 2_000_000));
+        let lengths = [0, 1].map(|index| track.chunk(index).bytes.len());
+        assert_eq!(lengths, [250_000, 250_000]);
+        assert_eq!(
+            [0, 1].map(|index| track.end_us(index)),
+            [1_000_000, 2_000_000]
+        );
+        assert_eq!(track.chunk_bytes(1), 250_000);
+    }
+
+    #[test]
+    fn tracks_begin_with_the_same_segment() {
+        let shape = Shape {
+            chunk_bytes: 0,
+            slower: 1,
+        };
+        let sound = include_bytes!("../../../fixtures/demo/audio.cmfa");
+        for second in [0, 2, 16, 17, 31] {
+            let starts = [FILE, sound].map(|file| {
+                let track = Track::parse(file, shape).unwrap();
+                let first = track.segment_at(second * 1_000_000);
+                track.chunk(first).decode_time as f64 / track.timescale as f64
+            });
+            let even = (second / 2 * 2) as f64;
+            assert_eq!(starts[0], even);
+            assert!((even..even + 0.22).contains(&starts[1]), "{starts:?}");
+        }
     }
 
     #[test]
@@ -156,9 +210,9 @@ mod tests {
             slower: 1,
         };
         let track = Track::parse(FILE, shape).unwrap();
-        assert_eq!(track.turn_at(33_000_000), 160);
-        let (bytes, end_us) = track.chunk(160);
-        assert_eq!(end_us, 2 * 16_000_000 + 200_000);
+        assert_eq!(track.segment_at(33_000_000), 160);
+        assert_eq!(track.end_us(160), 2 * 16_000_000 + 200_000);
+        let bytes = track.chunk(160).bytes;
         let at = find(&bytes, b"tfdt\x01").unwrap() + 8;
         assert_eq!(&bytes[at..at + 8], &(2 * 16 * 90_000u64).to_be_bytes());
     }
