@@ -110,7 +110,7 @@ impl Track {
     }
 
     /// The first chunk of the segment that is under way at a wall clock in
-    /// microseconds: the loop has [`SEGMENTS`] of them, of all tracks alike.
+    /// microseconds: the loop has eight of them, of all tracks alike.
     pub fn segment_at(&self, wall_us: u64) -> u64 {
         let ticks = u128::from(wall_us) * u128::from(self.timescale) / 1_000_000;
         let segment = self.ticks / SEGMENTS;
