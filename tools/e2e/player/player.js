@@ -51,7 +51,9 @@ setInterval(() => {
       if (frozen_ms > SEEN_MS) record.freezes.push({ at_s: (still.since_ms - record.first_ms) / 1000, ms: frozen_ms });
     }
     Object.assign(still, { at_s: video.currentTime, since_ms: now_ms });
-    if (video.currentTime > 0 && !video.seeking && record.first_ms === null) {
+    // Where a player will begin it may still change its mind before there is a frame.
+    const shown = video.getVideoPlaybackQuality().totalVideoFrames > 0;
+    if (shown && video.currentTime > 0 && !video.seeking && record.first_ms === null) {
       record.first_ms = now_ms;
       return;
     }

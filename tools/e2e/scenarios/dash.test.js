@@ -18,6 +18,8 @@ const START_MS_MAX = 15_000;
 /** How far from its target a player may settle. */
 const OFF_S_MAX = 0.5;
 const DOWN_MS = 1_000;
+/** What is under way when an encoder dies breaks off, so that nobody takes it for whole. */
+const TORN = /^net::ERR_(CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_CLOSED)/;
 
 /** Both players with both ways of addressing; `manifest.mpd` and `number.mpd` are one. */
 const PAGES = {
@@ -125,7 +127,7 @@ describe('low-latency DASH', { concurrency: 1 }, () => {
     for (const [name, page] of pages) {
       const { frozen_ms, playing_ms, errors, troubles } = await page.report();
       assert.deepEqual(errors.filter(({ fatal }) => fatal), [], `${name}: no error is fatal`);
-      assert.deepEqual(troubles, [], `${name}: every request is answered well`);
+      assert.deepEqual(troubles.filter((trouble) => !TORN.test(trouble)), [], `${name}: no request is refused`);
       assert.ok(frozen_ms < 1_000, `${name}: in the second Period it froze for ${frozen_ms} ms`);
       assert.ok(Date.now() - playing_ms < 10_000, `${name}: and it plays near live`);
     }

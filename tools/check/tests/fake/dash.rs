@@ -94,7 +94,7 @@ impl Origin {
                 if line.is_empty() {
                     break;
                 }
-                tag = tag.or(line.strip_prefix("if-none-match: ").map(str::to_owned));
+                tag = tag.or_else(|| line.strip_prefix("if-none-match: ").map(str::to_owned));
             }
             let path = request.split(' ').nth(1).unwrap_or("").to_owned();
             match &*path {

@@ -148,7 +148,7 @@ pub fn growing(on: &mut Scope<'_>, of: &Representation, template: &Template, see
         late,
     );
     // One that was whole when it was asked for has nothing to show.
-    if template.early_us < limits::JITTER_US || first.head_us + template.early_us / 2 > seen.end_us
+    if template.early_us < limits::JITTER_US || first.sent_us + template.early_us / 2 > seen.end_us
     {
         return on.skip(
             D13,

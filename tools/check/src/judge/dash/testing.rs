@@ -3,7 +3,6 @@
 use crate::judge::dash::follow::{Follow, Snapshot};
 use crate::judge::testing::{Short, found};
 use crate::mpd::Mpd;
-use crate::mpd::template::Run;
 use crate::verdict::{Scope, Verdicts};
 
 pub(super) const ADDRESS: &str = "http://h/live/c/manifest.mpd";
@@ -96,15 +95,4 @@ pub(super) fn judged(judge: impl FnOnce(&mut Scope<'_>)) -> Vec<Short> {
     let mut verdicts = Verdicts::new();
     judge(&mut verdicts.of("v1"));
     found(&verdicts)
-}
-
-pub(super) fn segment(index: u64) -> Run {
-    Run {
-        number: index + 1,
-        time: index * 2000,
-        duration: 2000,
-        count: 1,
-        is_open: false,
-        parts: None,
-    }
 }

@@ -152,8 +152,9 @@ pub(super) fn check(
         state: Mutex::default(),
     };
     shared.missing(&mpd, &mut verdicts);
-    run.end_us
-        .store(run.client.now_us() + run.watch_us, Ordering::Relaxed);
+    let end_us = run.client.now_us() + run.watch_us;
+    run.end_us.store(end_us, Ordering::Relaxed);
+    run.client.end_at(end_us + limits::AFTERWARDS_US_MAX);
     shared.take(answer, mpd);
     let (mut brought, stall_us) = shared.all(&followed, progress);
     for one in brought.values_mut() {

@@ -174,7 +174,7 @@ fn media_agrees_with_the_mpd_or_is_named() {
     );
     let mut eager = setup(true);
     // A promise for when not a quarter of the first chunk is there.
-    eager.template.early_us += 600_000;
+    eager.template.early_us += 1_200_000;
     assert_only(
         &eager.see(&eager.segments[..1]),
         D13,
