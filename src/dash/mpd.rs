@@ -94,7 +94,7 @@ impl<'a> Drawn<'a> {
     }
 
     fn is_numbered(&self, stretch: &Stretch) -> bool {
-        self.document != Document::Timeline && stretch.even
+        !matches!(self.document, Document::Timeline | Document::Patched) && stretch.even
     }
 
     fn attributes(&self, xml: &mut Xml) {
@@ -176,10 +176,11 @@ impl<'a> Drawn<'a> {
         }
     }
 
-    /// Where to ask for what has changed (section 5.15): of a timeline, of which
-    /// that is little.
+    /// Where to ask for what has changed (section 5.15). Players take the 425 of
+    /// a patch that is not there yet for an error: who wants patches asks for the
+    /// document that offers them.
     fn patches(&self, xml: &mut Xml) {
-        if self.document == Document::Timeline {
+        if self.document == Document::Patched {
             let generation = &self.channel.generation;
             let version = stamp(self.channel, self.document).version;
             xml.begin("PatchLocation").attr("ttl", PATCH_TTL_S);

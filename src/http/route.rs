@@ -27,7 +27,7 @@ pub enum Route<'a> {
         channel: &'a str,
         /// Generation of the channel.
         generation: &'a str,
-        /// Version of `timeline.mpd`.
+        /// Version of `patched.mpd`.
         version: u64,
     },
     /// `/live/{channel}/{track}.m3u8` with its delivery directives.
@@ -227,18 +227,21 @@ pub enum Document {
     Number,
     /// `timeline.mpd`: every segment is listed.
     Timeline,
+    /// `patched.mpd`: likewise, and patches of it can be had.
+    Patched,
     /// `sequence.mpd`: the first, and beside it segments as sequences of parts.
     Sequence,
 }
 
 impl Document {
     /// How many there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
 
     fn named(name: &str) -> Option<Self> {
         match name {
             "manifest.mpd" | "number.mpd" => Some(Self::Number),
             "timeline.mpd" => Some(Self::Timeline),
+            "patched.mpd" => Some(Self::Patched),
             "sequence.mpd" => Some(Self::Sequence),
             _ => None,
         }
@@ -423,6 +426,7 @@ mod tests {
             ("manifest", Document::Number),
             ("number", Document::Number),
             ("timeline", Document::Timeline),
+            ("patched", Document::Patched),
             ("sequence", Document::Sequence),
         ] {
             let mpd = Route::Mpd {

@@ -139,7 +139,7 @@ fn t31_a_patch_is_early_then_there_then_gone() {
     let mut process = Process::one();
     let mut camera = Camera::new();
     let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 10_400);
-    let text = process.get(&target("timeline.mpd")).text();
+    let text = process.get(&target("patched.mpd")).text();
     let (_, rest) = text.split_once("<PatchLocation ttl=\"60\">").expect("one");
     let patch = target(rest.split_once('<').expect("it ends").0);
     let early = process.get(&patch);
@@ -155,7 +155,7 @@ fn t31_a_patch_is_early_then_there_then_gone() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let media_type = "application/dash-patch+xml";
         assert_eq!(answer.field("Content-Type"), Some(media_type));
-        let newest = process.get(&target("timeline.mpd")).text();
+        let newest = process.get(&target("patched.mpd")).text();
         let patch = answer.text();
         assert_eq!(attr(&patch, "originalPublishTime"), published);
         assert_eq!(attr(&patch, "publishTime"), attr(&newest, "publishTime"));
@@ -170,7 +170,7 @@ fn t31_a_patch_is_early_then_there_then_gone() {
         410,
         "another life of the channel"
     );
-    assert_eq!(process.get(&target("timeline.mpd")).status, 200);
+    assert_eq!(process.get(&target("patched.mpd")).status, 200);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn every_core_draws_the_same_mpds() {
     // The other core learns of the channel now, and later.
     for _ in 0..20 {
         stream(&mut process, upload, &mut camera, 600);
-        for document in ["number", "timeline", "sequence"] {
+        for document in ["number", "timeline", "patched", "sequence"] {
             let target = format!("/live/{name}/{document}.mpd");
             let asked = [0, 1].map(|core| process.get_at(core, &target, Fields::default()));
             let told = asked.map(|exchange| process.answer(exchange).expect("answered"));

@@ -131,7 +131,7 @@ pub(super) fn check(old: &str, new: &str) -> bool {
 }
 
 fn timeline(script: &Script) -> String {
-    mpd::render(&script.channel, Document::Timeline)
+    mpd::render(&script.channel, Document::Patched)
 }
 
 fn advance(script: &mut Script, rounds: u64) {
@@ -147,7 +147,7 @@ fn advance(script: &mut Script, rounds: u64) {
 fn t31_a_patch_makes_the_next_version_of_the_last() {
     let mut script = testing::reference_state();
     let before = timeline(&script);
-    let version = stamp(&script.channel, Document::Timeline).version;
+    let version = stamp(&script.channel, Document::Patched).version;
     assert!(before.contains(&format!(">e7-timeline-{version}.mpp</PatchLocation>")));
     assert!(before.contains("<PatchLocation ttl=\"60\">"));
     advance(&mut script, 1);

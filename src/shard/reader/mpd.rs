@@ -54,13 +54,14 @@ impl Mpds {
         if is_withdrawn(desk, now, channel, ask) {
             return;
         }
-        if document == Document::Timeline {
+        if document == Document::Patched {
             self.asked = Some(now.mono);
         }
         let version = dash::stamp(channel, document).version;
         let form = match document {
             Document::Number => "-number",
             Document::Timeline => "-timeline",
+            Document::Patched => "-patched",
             Document::Sequence => "-sequence",
         };
         let etag = || playlist_etag(channel, (version, form), ask.gzip);
@@ -68,7 +69,7 @@ impl Mpds {
         let kept = &self.kept[document as usize][usize::from(ask.gzip)];
         if kept.as_ref().is_none_or(|(of, _)| *of != version) {
             let text = match document {
-                Document::Timeline => self.timeline(desk, now, channel),
+                Document::Patched => self.timeline(desk, now, channel),
                 _ => {
                     desk.counters.renders += 1;
                     mpd::render(channel, document).into()
@@ -99,7 +100,7 @@ impl Mpds {
             return;
         }
         self.asked = Some(now.mono);
-        let newest = dash::stamp(channel, Document::Timeline).version;
+        let newest = dash::stamp(channel, Document::Patched).version;
         let own = generation == &*channel.generation;
         if own && version == newest && !channel.state().is_over() {
             let why = "nothing has changed yet";
@@ -142,12 +143,12 @@ impl Mpds {
 
     /// The newest timeline.
     fn timeline(&mut self, desk: &mut Desk, now: Now, channel: &Channel) -> Rc<str> {
-        let version = dash::stamp(channel, Document::Timeline).version;
+        let version = dash::stamp(channel, Document::Patched).version;
         if let Some(newest) = self.past.back().filter(|past| past.version == version) {
             return Rc::clone(&newest.text);
         }
         desk.counters.renders += 1;
-        let text: Rc<str> = mpd::render(channel, Document::Timeline).into();
+        let text: Rc<str> = mpd::render(channel, Document::Patched).into();
         self.patches.clear();
         self.past.push_back(Past {
             version,
