@@ -460,65 +460,87 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn d7_a_version_changes_with_its_content_and_periods_stay(steps in steps()) {
-        let mut script = Script::new(2, Some(500_000)).video("v").audio("a", "en");
-        let tracks = [("v", 45_000), ("a", 24_000)];
-        let mut settled = [Settled::default(), Settled::default()];
-        let mut seen: [Option<(crate::media::stretch::Stamp, String)>; 2] = [None, None];
-        let mut breaks = [0u64; 2];
-        let mut timelines: Vec<String> = Vec::new();
-        for (name, part) in tracks {
-            script.segment(name, &[part; 4]);
+        check_versions(steps)?;
+    }
+}
+
+/// A stretch that another cuts short before all tracks are in it is shown from
+/// then on, which is another version.
+#[test]
+fn d7_a_stretch_that_is_cut_short_is_shown() {
+    let mut steps = vec![(0, Step::Part); 7];
+    steps.extend([
+        (0, Step::Close),
+        (0, Step::Gap),
+        (1, Step::Close),
+        (1, Step::Break),
+        (1, Step::Gap),
+        (1, Step::Part),
+        (0, Step::Part),
+    ]);
+    check_versions(steps).expect("versions follow what is shown");
+}
+
+fn check_versions(steps: Vec<(usize, Step)>) -> Result<(), TestCaseError> {
+    let mut script = Script::new(2, Some(500_000)).video("v").audio("a", "en");
+    let tracks = [("v", 45_000), ("a", 24_000)];
+    let mut settled = [Settled::default(), Settled::default()];
+    let mut seen: [Option<(crate::media::stretch::Stamp, String)>; 2] = [None, None];
+    let mut breaks = [0u64; 2];
+    let mut timelines: Vec<String> = Vec::new();
+    for (name, part) in tracks {
+        script.segment(name, &[part; 4]);
+    }
+    for (which, step) in steps {
+        let grid = uneven(&script);
+        let (name, part) = tracks[which];
+        let open = script.window(name).open().is_some();
+        match step {
+            Step::Part => script.part(name, part),
+            Step::Close => script.close(name, part),
+            Step::Gap if !open => script.gap_segment(name, 4 * part),
+            // The tracks break in turn, as timelines make them do.
+            Step::Break if !open && breaks[which] <= breaks[1 - which] => {
+                breaks[which] += 1;
+                script.discontinuity(name, 0xb0 + breaks[which]);
+                script.segment(name, &[part; 4]);
+            }
+            Step::Evict => {
+                let window = script.window(name);
+                let first = window.listed_msn();
+                if window.listed().len() > 2 {
+                    script.evict(name, first + 1, first);
+                }
+            }
+            Step::Gap | Step::Break => continue,
         }
-        for (which, step) in steps {
-            let grid = uneven(&script);
-            let (name, part) = tracks[which];
-            let open = script.window(name).open().is_some();
-            match step {
-                Step::Part => script.part(name, part),
-                Step::Close => script.close(name, part),
-                Step::Gap if !open => script.gap_segment(name, 4 * part),
-                // The tracks break in turn, as timelines make them do.
-                Step::Break if !open && breaks[which] <= breaks[1 - which] => {
-                    breaks[which] += 1;
-                    script.discontinuity(name, 0xb0 + breaks[which]);
-                    script.segment(name, &[part; 4]);
+        if !is_ready(&script.channel) {
+            continue;
+        }
+        for (at, document) in BOTH.into_iter().enumerate() {
+            let text = mpd::render(&script.channel, document);
+            let stamp = stamp(&script.channel, document);
+            if let Some((before, known)) = &seen[at] {
+                prop_assert!(stamp.version >= before.version && stamp.at >= before.at);
+                prop_assert_eq!(stamp.version == before.version, stamp.at == before.at);
+                prop_assert_eq!(stamp.version == before.version, known == &text);
+                // Once a stretch, when it leaves the grid, all are drawn anew.
+                let same_grid = grid == uneven(&script);
+                if stamp.version != before.version && document == Document::Timeline && same_grid {
+                    prop_assert_ne!(content(known), content(&text), "{:?} {:?}", step, document);
                 }
-                Step::Evict => {
-                    let window = script.window(name);
-                    let first = window.listed_msn();
-                    if window.listed().len() > 2 {
-                        script.evict(name, first + 1, first);
-                    }
-                }
-                Step::Gap | Step::Break => continue,
             }
-            if !is_ready(&script.channel) {
-                continue;
-            }
-            for (at, document) in BOTH.into_iter().enumerate() {
-                let text = mpd::render(&script.channel, document);
-                let stamp = stamp(&script.channel, document);
-                if let Some((before, known)) = &seen[at] {
-                    prop_assert!(stamp.version >= before.version && stamp.at >= before.at);
-                    prop_assert_eq!(stamp.version == before.version, stamp.at == before.at);
-                    prop_assert_eq!(stamp.version == before.version, known == &text);
-                    // Once a stretch, when it leaves the grid, all are drawn anew.
-                    let same_grid = grid == uneven(&script);
-                    if stamp.version != before.version && document == Document::Timeline && same_grid {
-                        prop_assert_ne!(content(known), content(&text), "{:?} {:?}", step, document);
-                    }
+            let mpd = parse(&text);
+            settled[at].check(&mpd);
+            if document == Document::Timeline {
+                check_segments(&script, &mpd);
+                for earlier in timelines.iter().rev().take(3) {
+                    patches::check(earlier, &text);
                 }
-                let mpd = parse(&text);
-                settled[at].check(&mpd);
-                if document == Document::Timeline {
-                    check_segments(&script, &mpd);
-                    for earlier in timelines.iter().rev().take(3) {
-                        patches::check(earlier, &text);
-                    }
-                    timelines.push(text.clone());
-                }
-                seen[at] = Some((stamp, text));
+                timelines.push(text.clone());
             }
+            seen[at] = Some((stamp, text));
         }
     }
+    Ok(())
 }

@@ -273,9 +273,29 @@ impl Stretches {
 
     /// Something else has changed that every manifest shows.
     pub(crate) fn redraw(&mut self) {
-        self.layout.next(self.edge);
-        self.division.next(self.edge);
-        self.segments.next(self.edge);
+        self.segments = self.newer();
+        (self.layout, self.division) = (self.segments, self.segments);
+    }
+
+    /// A stamp behind all others. What a manifest is drawn from may change from
+    /// one to another, as a stretch leaves the grid or the list: its own stamps
+    /// are to rise then too.
+    fn newer(&self) -> Stamp {
+        let all = [self.layout, self.division, self.segments];
+        let mut newer = Stamp {
+            version: all
+                .map(|stamp| stamp.version)
+                .into_iter()
+                .max()
+                .unwrap_or(0),
+            at: all
+                .map(|stamp| stamp.at)
+                .into_iter()
+                .max()
+                .unwrap_or_default(),
+        };
+        newer.next(self.edge);
+        newer
     }
 
     /// The open segment of a track of these, whose window does not have it yet.
@@ -367,8 +387,8 @@ impl Stretches {
             emptied = true;
         }
         if emptied {
-            self.layout.next(self.edge);
-            self.division.next(self.edge);
+            self.layout = self.newer();
+            self.division = self.layout;
         }
         if left {
             self.segments.next(self.edge);
@@ -460,8 +480,9 @@ impl Stretches {
                 (offset - lane.offset_ticks as i64 - span).abs() <= rounding(scale(segment))
             })
         });
-        if let Some(newest) = self.list.back_mut() {
+        if let Some(newest) = self.list.back_mut().filter(|newest| !newest.settled) {
             newest.settled = true;
+            self.redraw();
         }
         self.list.push_back(Stretch {
             number: self.begun,
