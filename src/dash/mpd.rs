@@ -128,10 +128,11 @@ impl<'a> Drawn<'a> {
             xml.attr("publishTime", published.rfc3339());
             xml.attr("minimumUpdatePeriod", Duration(self.update()));
             xml.attr("timeShiftBufferDepth", Duration(window));
-            // Shaka Player counts it from a part behind the edge, where the
-            // newest segment that can be asked for begins to be there; others
+            // Shaka Player counts it from behind the edge, where the newest
+            // segment that can be asked for begins to be there, and is later
+            // than that by up to a part: in the middle it is on target. Others
             // go by the service description.
-            let latency = self.latency_ms() * 1_000 - parts.unwrap_or(0);
+            let latency = self.latency_ms() * 1_000 - parts.map_or(0, |part| part * 3 / 2);
             xml.attr("suggestedPresentationDelay", Duration(Micros(latency)));
         }
         let buffer = match parts {
