@@ -39,8 +39,8 @@ export HEADWATER_CHECK_BIN=${HEADWATER_CHECK_BIN:-$built/headwater-check}
 export HEADWATER_LOAD_BIN=${HEADWATER_LOAD_BIN:-$built/headwater-load}
 # Players are watched for a minute; what is counted shows in half of one. The
 # players of the ladder come one by one: three encoders run beside them.
-long=(demo ffmpeg restart shaka dash)
-short=(switching stall check edge torn)
+long=(demo ffmpeg restart shaka)
+short=(dash switching stall check edge torn)
 scenarios() { printf "tools/e2e/scenarios/%s.test.js\n" "$@"; }
 step env E2E_SECONDS="${E2E_SECONDS:-60}" node --test --test-concurrency=1 $(scenarios "${long[@]}")
 step env E2E_SECONDS="${E2E_SECONDS:-60}" E2E_AT_ONCE="${E2E_AT_ONCE:-1}" node --test $(scenarios players)

@@ -15,8 +15,8 @@ import { assertFlawless, quantile, settled, Table } from '../lib/verdict.js';
 const SECONDS = Number(process.env.E2E_SECONDS ?? 60);
 const SHOTS = process.env.E2E_SHOTS;
 const START_MS_MAX = 15_000;
-/** How far from its target a player may settle. */
-const OFF_S_MAX = 0.5;
+/** How far players may be from their target: half of it on a machine that has nothing else to do (E2E_OFF_S=0.5). */
+const OFF_S_MAX = Number(process.env.E2E_OFF_S ?? 1);
 const BROKE_OFF = /Shaka Error 1002 .*-s\d+\.m4s,TypeError: Failed to fetch/;
 const DOWN_MS = 1_000;
 /** What is under way when an encoder dies breaks off, so that nobody takes it for whole. */
