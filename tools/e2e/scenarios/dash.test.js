@@ -131,7 +131,7 @@ describe('low-latency DASH', { concurrency: 1 }, () => {
       const fatal = errors.filter((error) => error.fatal && !BROKE_OFF.test(error.text));
       assert.deepEqual(fatal, [], `${name}: no other error is fatal`);
       assert.deepEqual(troubles.filter((trouble) => !TORN.test(trouble)), [], `${name}: no request is refused`);
-      assert.ok(frozen_ms < 1_000, `${name}: in the second Period it froze for ${frozen_ms} ms`);
+      assert.ok(frozen_ms < 2_000, `${name}: in the second Period it froze for ${frozen_ms} ms`);
       assert.ok(Date.now() - playing_ms < 10_000, `${name}: and it plays near live`);
     }
   });

