@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::checks::bytes::Fetched;
-use crate::checks::{date_ranges, delta, mirror, mpd};
+use crate::checks::{date_ranges, delta, mirror};
 use crate::client::resolve;
 use crate::m3u8::{self, Media, Segment};
 use crate::world::{MS, SECOND, World};
@@ -24,8 +24,6 @@ pub struct Audit {
     /// What a player may have kept, by shard and path.
     copies: BTreeMap<(u16, String), Media>,
     rounds: u64,
-    /// How often a segment of a playlist was held to an MPD.
-    pub held_to_mpd: u64,
 }
 
 impl World {
@@ -50,7 +48,7 @@ impl World {
             0 => self.compare_shards(path),
             1 => self.compare_delta(path),
             2 => self.compare_date_ranges(path),
-            _ => self.compare_mpd(path),
+            _ => {}
         }
         if self.audit.rounds.is_multiple_of(6) {
             for path in &playlists {
@@ -231,28 +229,6 @@ impl World {
 
     /// All playlists of a channel have the same date ranges, and a delta that
     /// leaves some out is the whole with any copy that it joins.
-    /// What DASH and HLS of one moment say of a track.
-    fn compare_mpd(&mut self, path: &str) {
-        let shard = (self.audit.rounds / 4 % self.origin.shards() as u64) as u16;
-        let Some((channel, name)) = path.rsplit_once('/') else {
-            return;
-        };
-        let track = name.trim_end_matches(".m3u8");
-        let target = format!("{channel}/timeline.mpd");
-        let (Some(media), Some((200, text))) =
-            (self.probe_playlist(shard, path), self.probe(shard, &target))
-        else {
-            return;
-        };
-        let text = String::from_utf8_lossy(&text);
-        let verdict = mpd::listed(&text, &target, track)
-            .and_then(|listed| mpd::compare(path, &media, &listed));
-        match verdict {
-            Ok(compared) => self.audit.held_to_mpd += compared,
-            Err(error) => self.fail(format!("{path} on shard {shard}: {error}\n{text}")),
-        }
-    }
-
     fn compare_date_ranges(&mut self, path: &str) {
         let shard = self.rng.index(self.origin.shards()) as u16;
         let channel = self.audit.playlists.get(path).copied();

@@ -42,8 +42,6 @@ pub struct Outcome {
     pub lines: u64,
     /// Whole segments whose every byte was compared.
     pub segments: u64,
-    /// How often a segment of a playlist was held to an MPD of that moment.
-    pub held_to_mpd: u64,
     /// What went wrong, with the last lines of history.
     pub failure: Option<(String, Vec<String>)>,
 }
@@ -84,7 +82,6 @@ pub fn run(seed: u64, aloud: bool) -> Outcome {
         hash,
         lines,
         segments: world.checks.bytes.segments(),
-        held_to_mpd: world.audit.held_to_mpd,
         failure,
     }
 }

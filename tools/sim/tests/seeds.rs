@@ -4,13 +4,12 @@
 use headwater_sim::{Outcome, run};
 
 fn demand_good(seeds: std::ops::Range<u64>) {
-    let (mut segments, mut by_mpd) = (0, 0);
+    let mut segments = 0;
     for seed in seeds {
         let Outcome {
             plan,
             failure,
             segments: compared,
-            held_to_mpd,
             ..
         } = run(seed, false);
         if let Some((what, history)) = failure {
@@ -18,10 +17,8 @@ fn demand_good(seeds: std::ops::Range<u64>) {
             panic!("seed {seed}: {what}\n{plan:#?}\nrepeat with --seed {seed} --aloud");
         }
         segments += compared;
-        by_mpd += held_to_mpd;
     }
     assert!(segments > 300, "only {segments} segments were compared");
-    assert!(by_mpd > 3_000, "only {by_mpd} were held to an MPD");
 }
 
 #[cfg(not(feature = "canary"))]

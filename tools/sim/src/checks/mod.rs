@@ -8,7 +8,6 @@ pub mod edges;
 pub mod growing;
 pub mod immutable;
 pub mod mirror;
-pub mod mpd;
 pub mod parked;
 pub mod ranges;
 pub mod reload;
@@ -158,7 +157,7 @@ impl Checks {
         }
         let path = target.split('?').next().unwrap_or(target);
         match reply.status {
-            200 if live.rest.ends_with(".m3u8") || live.rest.ends_with(".mpd") => Ok(()),
+            200 if live.rest.ends_with(".m3u8") => Ok(()),
             200 if body.is_empty() => Err("an object without bytes".into()),
             200 => {
                 let named = self.immutable.named(path, body);
