@@ -48,7 +48,6 @@ scenarios() { printf "tools/e2e/scenarios/%s.test.js\n" "$@"; }
 step env E2E_SECONDS="${E2E_SECONDS:-60}" node --test --test-concurrency=1 $(scenarios "${long[@]}")
 step env E2E_SECONDS="${E2E_SECONDS:-60}" E2E_AT_ONCE="${E2E_AT_ONCE:-1}" node --test $(scenarios players)
 step env E2E_SECONDS="${E2E_SECONDS:-30}" node --test --test-concurrency=1 $(scenarios "${short[@]}")
-step benches/soak.sh --seconds 60 --channels 8 --players 40 --out "${CARGO_TARGET_DIR:-target}/soak"
 
 echo
 echo "== all well"
