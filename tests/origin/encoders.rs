@@ -1,7 +1,6 @@
 //! Bytes of real encoders through a whole origin.
 
 use headwater::media::policy::Policy;
-use headwater::shard::Settings;
 
 use crate::shell::Process;
 
@@ -67,15 +66,10 @@ fn segments_by_request() {
 
 #[test]
 fn text_in_whole_segments_beside_parts() {
-    let policy = Policy {
+    let mut process = Process::of(Policy {
         part_ms: Some(500),
         ..Policy::default()
-    };
-    let settings = Settings {
-        policy,
-        ..Settings::default()
-    };
-    let mut process = Process::new(1, settings);
+    });
     for name in ["0-init.mp4", "1.m4s", "2.m4s", "3.m4s", "4.m4s"] {
         for kind in ["video", "wvtt", "stpp"] {
             let target = match name {

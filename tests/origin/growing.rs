@@ -483,15 +483,10 @@ fn streams_are_bounded_like_parked_requests() {
 
 #[test]
 fn s4_4_5_3_a_hinted_range_gets_what_is_listed_there() {
-    let policy = Policy {
+    let mut process = Process::of(Policy {
         part_addressing: PartAddressing::ByteRange,
         ..Policy::default()
-    };
-    let settings = Settings {
-        policy,
-        ..Settings::default()
-    };
-    let mut process = Process::new(1, settings);
+    });
     let mut camera = Camera::new();
     let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 11_000);
     let attribute = |line: &str, name: &str| {

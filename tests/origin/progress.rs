@@ -5,7 +5,7 @@
 
 use headwater::http::request::{BodyLength, Method};
 use headwater::media::policy::Policy;
-use headwater::shard::{ExchangeId, Letter, Settings};
+use headwater::shard::{ExchangeId, Letter};
 
 use crate::growing::{Scene, bursts, parked};
 use crate::shell::{Camera, Fields, Process, endless, stream, uris};
@@ -110,15 +110,10 @@ fn d3_chunks_that_come_together_are_a_flush_each() {
 fn d3_parts_finer_than_chunks_make_no_difference_to_the_bytes() {
     // Parts of 0.1 s from chunks of 0.2 s: each chunk is cut, and the halves are
     // what the segment is made of.
-    let policy = Policy {
+    let mut process = Process::of(Policy {
         part_ms: Some(100),
         ..Policy::default()
-    };
-    let settings = Settings {
-        policy,
-        ..Settings::default()
-    };
-    let mut process = Process::new(1, settings);
+    });
     let mut camera = Camera::new();
     let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 10_000);
     let stem = stem_of(&process.get("/live/c/v.m3u8").text());
@@ -140,15 +135,10 @@ fn stem_of(text: &str) -> (String, u64) {
 
 #[test]
 fn d2_t27_in_the_window_200_soon_held_early_425_late_410_never_404() {
-    let policy = Policy {
+    let mut process = Process::of(Policy {
         window_ms: 6_000,
         ..Policy::default()
-    };
-    let settings = Settings {
-        policy,
-        ..Settings::default()
-    };
-    let mut process = Process::new(1, settings);
+    });
     let mut camera = Camera::new();
     let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 30_000);
     let (stem, newest) = stem_of(&process.get("/live/c/v.m3u8").text());
@@ -189,15 +179,10 @@ fn d2_t27_in_the_window_200_soon_held_early_425_late_410_never_404() {
 fn d2_what_would_be_held_too_long_is_too_early() {
     // Segments of 6 s: the one after the one under way is held within 3 s of
     // its beginning.
-    let policy = Policy {
+    let mut process = Process::of(Policy {
         segment_ms: 6_000,
         ..Policy::default()
-    };
-    let settings = Settings {
-        policy,
-        ..Settings::default()
-    };
-    let mut process = Process::new(1, settings);
+    });
     let mut camera = Camera::new();
     let upload = endless(&mut process, "/ingest/c/v.cmfv", &mut camera, 24_000);
     let (stem, newest) = stem_of(&process.get("/live/c/v.m3u8").text());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use headwater::http::reply::Reply;
 use headwater::http::request::{BodyLength, Method, Request};
+use headwater::media::policy::Policy;
 use headwater::shard::{Effect, ExchangeId, Identity, Input, Letter, Settings, Shard, ShardId};
 use headwater::time::{Mono, Now, Wall};
 
@@ -99,6 +100,15 @@ impl Process {
             mail: VecDeque::new(),
             lose: |_| false,
         }
+    }
+
+    /// One shard whose channels are of a policy.
+    pub(crate) fn of(policy: Policy) -> Self {
+        let settings = Settings {
+            policy,
+            ..Settings::default()
+        };
+        Self::new(1, settings)
     }
 
     pub(crate) fn one() -> Self {
